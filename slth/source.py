@@ -1,0 +1,306 @@
+"""A random network is a seed: every weight is a function of its coordinates.
+
+The source of a target with widths d_0 … d_l has 2l layers. Layer pair i takes d_{i−1} inputs (and,
+where `bias` is set, one more that is fixed at one) to a hidden layer of blocks, one block an input,
+each of two halves of n_i neurons, and from there to d_i outputs:
+
+    in-weights   `[hidden, d_{i−1}]`, and the hidden bias vector = the in-weights of input "one"
+    out-weights  `[d_i, hidden]`, no bias
+
+Hidden neuron (block a, half h, index k) stands at position (2a + h)·n_i + k. All weights are drawn
+independently. A mask may keep any of them; the gadgets keep in-weights only on the block pattern
+(neuron of block a ← input a), so a source of 10^12 weights costs nothing until asked.
+
+The counter of a weight is its coordinates (Philox4x32-10; key from the seed by SeedSequence):
+word 0 = index k div 4 (lane k mod 4), word 1 = output (of an in-weight: the input it comes from),
+word 2 = block a, word 3 = 256·layer + role. No coordinate depends on n: the source at n is a
+prefix of the source at any larger n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slth.errors import BadInput
+from slth.laws import Law, Uniform, from_json, tables
+
+if TYPE_CHECKING:
+    import torch
+
+Floats = NDArray[np.float64]
+LIMIT = 1 << 31  # of every coordinate; the counter words hold 32 bits
+PARALLEL_FROM = 1 << 20  # words under which a thread pool costs more than it gives
+
+
+class Role(IntEnum):
+    """What a weight is, apart from its half: the low bits of counter word 3 are 2·role + half."""
+
+    IN = 0
+    OUT = 1
+    BIAS = 2
+
+
+@dataclass(frozen=True)
+class Source:
+    """The random network with this architecture, law and seed.
+
+    dims: (d_0, …, d_l) of the target it is to hold; n: neurons a half for each of the l layer
+    pairs (one int for all); bias: for each pair, whether the odd layer has a bias vector (one bool
+    for all). `law` draws in-weights and biases, `out_law` out-weights (default: the same law).
+    """
+
+    dims: tuple[int, ...]
+    n: tuple[int, ...]
+    bias: tuple[bool, ...]
+    seed: int
+    law: Law = field(default_factory=Uniform)
+    out_law: Law | None = None
+
+    def __post_init__(self) -> None:
+        dims = tuple(int(d) for d in self.dims)
+        pairs = len(dims) - 1
+        if pairs < 1 or min(dims) < 1 or max(dims) >= LIMIT:
+            raise BadInput("dims", self.dims, "two or more widths, each in 1 … 2^31 − 1", "fix them")
+        n = (self.n,) * pairs if isinstance(self.n, int) else tuple(int(k) for k in self.n)
+        bias = (self.bias,) * pairs if isinstance(self.bias, bool) else tuple(self.bias)
+        if len(n) != pairs or len(bias) != pairs:
+            raise BadInput("n, bias", f"{n}, {bias}", f"one, or {pairs} each", "match dims")
+        if min(n) < 1 or max(n) >= LIMIT:
+            raise BadInput(
+                "n",
+                max(n) if min(n) >= 1 else min(n),
+                "1 … 2^31 − 1 neurons a half",
+                "loosen epsilon if a theorem asked for more",
+            )
+        if not (isinstance(self.seed, int) and 0 <= self.seed):
+            raise BadInput("seed", self.seed, "an integer ≥ 0", "pass a non-negative integer")
+        object.__setattr__(self, "dims", dims)
+        object.__setattr__(self, "n", n)
+        object.__setattr__(self, "bias", bias)
+
+    def with_n(self, n: int | tuple[int, ...]) -> Source:
+        """The same random weights at another width."""
+        return replace(self, n=n)  # type: ignore[arg-type]
+
+    @cached_property
+    def key(self) -> tuple[int, int]:
+        state = np.random.SeedSequence(self.seed).generate_state(2, np.uint32)
+        return int(state[0]), int(state[1])
+
+    @property
+    def pairs(self) -> int:
+        return len(self.dims) - 1
+
+    def blocks(self, layer: int) -> int:
+        """Inputs of layer pair `layer` (0-based), input "one" included."""
+        return self.dims[layer] + self.bias[layer]
+
+    def hidden(self, layer: int) -> int:
+        """Width of the pair's hidden layer: 2·n·blocks."""
+        return 2 * self.n[layer] * self.blocks(layer)
+
+    @property
+    def parameters(self) -> int:
+        """Random weights in the whole source, all of them prunable."""
+        return sum(self.hidden(i) * (self.blocks(i) + self.dims[i + 1]) for i in range(self.pairs))
+
+    # -- drawing -------------------------------------------------------------------------------
+
+    def in_weights(self, layer: int, half: int, start: int = 0, stop: int | None = None) -> Floats:
+        """In-weights on the block pattern, `[blocks, stop − start]`: row a is neuron ← input a."""
+        stop = self._stop(layer, start, stop)
+        width = self.dims[layer]
+        out = np.empty((self.blocks(layer), stop - start))
+        for a in range(self.blocks(layer)):
+            role = Role.IN if a < width else Role.BIAS
+            output = a if a < width else 0
+            out[a] = self._fill(layer, role, half, (a, a + 1), (output, output + 1), start, stop)
+        return out
+
+    def out_weights(
+        self,
+        layer: int,
+        half: int,
+        start: int = 0,
+        stop: int | None = None,
+        blocks: tuple[int, int] | None = None,
+        outputs: tuple[int, int] | None = None,
+    ) -> Floats:
+        """Out-weights `[blocks, outputs, stop − start]` of the given ranges (default: all)."""
+        stop = self._stop(layer, start, stop)
+        blocks = blocks or (0, self.blocks(layer))
+        outputs = outputs or (0, self.dims[layer + 1])
+        return self._fill(layer, Role.OUT, half, blocks, outputs, start, stop)
+
+    def entries(
+        self,
+        layer: int,
+        role: Role,
+        half: NDArray[np.int64],
+        block: NDArray[np.int64],
+        output: NDArray[np.int64],
+        index: NDArray[np.int64],
+    ) -> Floats:
+        """Scattered weights at broadcastable coordinates; a flat array in C order."""
+        from slth import philox
+
+        half, block, output, index = np.broadcast_arrays(half, block, output, index)
+        flat = [np.ascontiguousarray(c, dtype=np.int64).ravel() for c in (block, output, index)]
+        tags = np.ascontiguousarray(half, dtype=np.int64).ravel() + self._tag(layer, role, 0)
+        self._check(layer, role, half, *flat)
+        out = np.empty(flat[0].size)
+        normal, power = tables()
+        philox.gather(
+            np.array(self.key, np.uint64), tags, *flat, self._law(role), normal, power, out
+        )
+        return out
+
+    # -- whole matrices --------------------------------------------------------------------------
+
+    def in_matrix(self, layer: int) -> Floats:
+        """All in-weights of the pair, dense `[hidden, d_{i−1}]`."""
+        return np.concatenate(
+            [
+                self._fill(layer, Role.IN, h, (a, a + 1), (0, self.dims[layer]), 0, None)[0].T
+                for a in range(self.blocks(layer))
+                for h in (0, 1)
+            ]
+        )
+
+    def bias_vector(self, layer: int) -> Floats | None:
+        """The hidden bias vector `[hidden]`, or None where the pair has none."""
+        if not self.bias[layer]:
+            return None
+        halves = [
+            self._fill(layer, Role.BIAS, h, (0, self.blocks(layer)), (0, 1), 0, None)[:, 0]
+            for h in (0, 1)
+        ]
+        return np.stack(halves, axis=1).ravel()
+
+    def out_matrix(self, layer: int) -> Floats:
+        """All out-weights of the pair, dense `[d_i, hidden]`."""
+        halves = np.stack([self.out_weights(layer, h) for h in (0, 1)], axis=1)
+        return np.ascontiguousarray(halves.transpose(2, 0, 1, 3)).reshape(self.dims[layer + 1], -1)
+
+    def torch_out_weights(
+        self, layer: int, half: int, device: str, start: int = 0, stop: int | None = None
+    ) -> torch.Tensor:
+        """`out_weights` drawn by the torch engine on `device`: the same numbers to the last bit."""
+        import torch
+
+        from slth import philox
+
+        stop = self._stop(layer, start, stop)
+        index = torch.arange(start, stop, dtype=torch.int64, device=device)
+        block = torch.arange(self.blocks(layer), dtype=torch.int64, device=device)[:, None, None]
+        output = torch.arange(self.dims[layer + 1], dtype=torch.int64, device=device)[:, None]
+        tag = torch.tensor(self._tag(layer, Role.OUT, half), dtype=torch.int64, device=device)
+        words = philox.torch_words(
+            self.key, tuple(torch.broadcast_tensors(index >> 2, output, block, tag))
+        )
+        stacked = torch.stack(words, dim=-1)
+        lane = torch.broadcast_to((index & 3)[:, None], (*stacked.shape[:-1], 1))
+        return philox.torch_weights(
+            torch.gather(stacked, -1, lane).squeeze(-1), *self._law(Role.OUT)
+        )
+
+    # -- identity --------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "dims": list(self.dims),
+            "n": list(self.n),
+            "bias": list(self.bias),
+            "seed": self.seed,
+            "law": self.law.to_json(),
+            "out_law": None if self.out_law is None else self.out_law.to_json(),
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Source:
+        out_law = data["out_law"]
+        return Source(
+            tuple(data["dims"]),
+            tuple(data["n"]),
+            tuple(bool(b) for b in data["bias"]),
+            data["seed"],
+            from_json(data["law"]),
+            None if out_law is None else from_json(out_law),
+        )
+
+    # -- the counter -----------------------------------------------------------------------------
+
+    def _tag(self, layer: int, role: Role, half: int) -> int:
+        return 256 * layer + 2 * role + half
+
+    def _law(self, role: Role) -> tuple[int, float, float]:
+        law = self.out_law if role == Role.OUT and self.out_law is not None else self.law
+        return (law.code, *law.params)
+
+    def _stop(self, layer: int, start: int, stop: int | None) -> int:
+        stop = self.n[layer] if stop is None else stop
+        if not 0 <= start <= stop <= self.n[layer]:
+            raise BadInput(
+                "index range", f"[{start}, {stop})", f"within [0, {self.n[layer]})", "widen n"
+            )
+        return stop
+
+    def _check(
+        self,
+        layer: int,
+        role: Role,
+        half: NDArray[np.int64],
+        block: NDArray[np.int64],
+        output: NDArray[np.int64],
+        index: NDArray[np.int64],
+    ) -> None:
+        outputs = {Role.IN: self.dims[layer], Role.OUT: self.dims[layer + 1], Role.BIAS: 1}[role]
+        for name, value, size in (
+            ("half", half, 2),
+            ("block", block, self.blocks(layer)),
+            ("output", output, outputs),
+            ("index", index, self.n[layer]),
+        ):
+            if value.size and not (value.min() >= 0 and value.max() < size):
+                bad = value.min() if value.min() < 0 else value.max()
+                raise BadInput(f"coordinate {name}", bad, f"0 … {size - 1}", "stay in the source")
+
+    def _fill(
+        self,
+        layer: int,
+        role: Role,
+        half: int,
+        blocks: tuple[int, int],
+        outputs: tuple[int, int],
+        start: int,
+        stop: int | None,
+    ) -> Floats:
+        from slth import philox
+
+        stop = self._stop(layer, start, stop)
+        out = np.empty((blocks[1] - blocks[0], outputs[1] - outputs[0], stop - start))
+        key = np.array(self.key, np.uint64)
+        tag = np.uint64(self._tag(layer, role, half))
+        law, (normal, power) = self._law(role), tables()
+
+        def rows(first: int, last: int) -> None:
+            philox.fill(
+                key, tag, blocks[0] + first, outputs[0], start, law, normal, power, out[first:last]
+            )
+
+        if out.size < PARALLEL_FROM or out.shape[0] < 2:
+            rows(0, out.shape[0])
+        else:
+            from slth.threads import chunks, workers
+
+            with ThreadPoolExecutor(workers()) as pool:
+                list(pool.map(lambda c: rows(*c), chunks(out.shape[0], 4 * workers())))
+        return out

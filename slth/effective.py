@@ -1,11 +1,15 @@
-"""What a ticket of gadgets computes, as matrices: one slope for y ≥ 0 and one for y < 0 a weight."""
+"""What a ticket of gadgets computes, as matrices: a slope for y ≥ 0 and one for y < 0 a weight."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from slth.target import Target
 
 Floats = NDArray[np.float64]
 
@@ -41,3 +45,34 @@ class Effective:
             else:
                 y = np.maximum(y, 0.0) @ p.T + np.minimum(y, 0.0) @ q.T + b
         return y
+
+
+def weight_errors(
+    effective: Effective, target: Target, halves: Literal["both", "needed"] = "both"
+) -> list[Floats]:
+    """For each layer, `[d_i, d_{i-1} (+ 1 with a bias)]`: how far a weight is missed, rounded up.
+
+    The worse of the two halves; with "needed", the negative half counts in the first layer only,
+    since later layers never see a negative input. Exact where slack is zero.
+    """
+    errors = []
+    for i, w in enumerate(target.weights):
+        slack = effective.slack[i]
+        worst = _distance(effective.positive[i], w, slack[:, :-1])
+        if i == 0 or halves == "both":
+            worst = np.maximum(worst, _distance(effective.negative[i], w, slack[:, :-1]))
+        bias = target.biases[i]
+        if bias is not None:
+            worst = np.column_stack([worst, _distance(effective.bias[i], bias, slack[:, -1])])
+        errors.append(worst)
+    return errors
+
+
+def _distance(a: Floats, b: Floats, slack: Floats) -> Floats:
+    """The smallest float64 ≥ |a − b|; with slack, a float64 ≥ |a − b| + slack."""
+    difference = a - b
+    part = difference - a
+    lost = (a - (difference - part)) - (b + part)  # difference + lost = a − b exactly (TwoSum)
+    size = np.abs(difference)
+    size = np.where(lost * np.sign(difference) > 0, np.nextafter(size, np.inf), size)
+    return np.where(slack > 0, np.nextafter(size + slack, np.inf), size)

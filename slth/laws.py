@@ -238,7 +238,7 @@ class SignedHyperbolic(Law):
 
     @property
     def distance(self) -> float:
-        # relative error of interpolation and rounding, as a share of the log range; half a grid step
+        # relative error of interpolation and rounding as a share of the log range; half a step
         return 2.0**-32 + 2.5e-7 / self.octaves
 
     @property

@@ -64,7 +64,7 @@ def _weight(word, code, a, b, normal, power):  # type: ignore[no-untyped-def]
     at = (depth - octave) * (power.size - 1)
     cell = np.int64(at)
     size = power[cell] + (at - cell) * (power[cell + 1] - power[cell])
-    return np.float64(np.float32(sign * (a * math.ldexp(size, -octave))))
+    return np.float64(np.float32(sign * (a * math.ldexp(size, -octave))))  # type: ignore[arg-type]
 
 
 @njit(cache=True, nogil=True)
@@ -140,7 +140,7 @@ def torch_words(
 
 
 def torch_weights(words: torch.Tensor, code: int, a: float, b: float) -> torch.Tensor:
-    """Weights (float64) of int64 words below 2^32, on their device, equal to the CPU's bit by bit."""
+    """Weights (float64) of int64 words below 2^32, on their device; the CPU's, bit by bit."""
     import torch
 
     from slth.laws import tables

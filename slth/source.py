@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import torch
 
 Floats = NDArray[np.float64]
+Coordinate = int | NDArray[np.int64]
 LIMIT = 1 << 31  # of every coordinate; the counter words hold 32 bits
 PARALLEL_FROM = 1 << 20  # words under which a thread pool costs more than it gives
 
@@ -68,9 +69,11 @@ class Source:
         dims = tuple(int(d) for d in self.dims)
         pairs = len(dims) - 1
         if pairs < 1 or min(dims) < 1 or max(dims) >= LIMIT:
-            raise BadInput("dims", self.dims, "two or more widths, each in 1 … 2^31 − 1", "fix them")
-        n = (self.n,) * pairs if isinstance(self.n, int) else tuple(int(k) for k in self.n)
-        bias = (self.bias,) * pairs if isinstance(self.bias, bool) else tuple(self.bias)
+            raise BadInput(
+                "dims", self.dims, "two or more widths, each in 1 … 2^31 − 1", "fix them"
+            )
+        n = tuple(int(k) for k in _one_each(self.n, pairs))
+        bias = tuple(bool(b) for b in _one_each(self.bias, pairs))
         if len(n) != pairs or len(bias) != pairs:
             raise BadInput("n, bias", f"{n}, {bias}", f"one, or {pairs} each", "match dims")
         if min(n) < 1 or max(n) >= LIMIT:
@@ -80,7 +83,7 @@ class Source:
                 "1 … 2^31 − 1 neurons a half",
                 "loosen epsilon if a theorem asked for more",
             )
-        if not (isinstance(self.seed, int) and 0 <= self.seed):
+        if not (isinstance(self.seed, int) and self.seed >= 0):
             raise BadInput("seed", self.seed, "an integer ≥ 0", "pass a non-negative integer")
         object.__setattr__(self, "dims", dims)
         object.__setattr__(self, "n", n)
@@ -114,16 +117,29 @@ class Source:
 
     # -- drawing -------------------------------------------------------------------------------
 
-    def in_weights(self, layer: int, half: int, start: int = 0, stop: int | None = None) -> Floats:
-        """In-weights on the block pattern, `[blocks, stop − start]`: row a is neuron ← input a."""
+    def in_weights(
+        self,
+        layer: int,
+        half: int,
+        start: int = 0,
+        stop: int | None = None,
+        block: int | None = None,
+    ) -> Floats:
+        """In-weights on the block pattern, `[blocks, stop − start]`: row a is neuron ← input a.
+
+        With `block`, that row alone, `[stop − start]`.
+        """
         stop = self._stop(layer, start, stop)
         width = self.dims[layer]
-        out = np.empty((self.blocks(layer), stop - start))
-        for a in range(self.blocks(layer)):
+        first, last = (0, self.blocks(layer)) if block is None else (block, block + 1)
+        out = np.empty((last - first, stop - start))
+        for a in range(first, last):
             role = Role.IN if a < width else Role.BIAS
             output = a if a < width else 0
-            out[a] = self._fill(layer, role, half, (a, a + 1), (output, output + 1), start, stop)
-        return out
+            out[a - first] = self._fill(
+                layer, role, half, (a, a + 1), (output, output + 1), start, stop
+            )
+        return out if block is None else out[0]
 
     def out_weights(
         self,
@@ -144,10 +160,10 @@ class Source:
         self,
         layer: int,
         role: Role,
-        half: NDArray[np.int64],
-        block: NDArray[np.int64],
-        output: NDArray[np.int64],
-        index: NDArray[np.int64],
+        half: Coordinate,
+        block: Coordinate,
+        output: Coordinate,
+        index: Coordinate,
     ) -> Floats:
         """Scattered weights at broadcastable coordinates; a flat array in C order."""
         from slth import philox
@@ -204,7 +220,8 @@ class Source:
         output = torch.arange(self.dims[layer + 1], dtype=torch.int64, device=device)[:, None]
         tag = torch.tensor(self._tag(layer, Role.OUT, half), dtype=torch.int64, device=device)
         words = philox.torch_words(
-            self.key, tuple(torch.broadcast_tensors(index >> 2, output, block, tag))
+            self.key,
+            tuple(torch.broadcast_tensors(index >> 2, output, block, tag)),  # type: ignore[no-untyped-call]
         )
         stacked = torch.stack(words, dim=-1)
         lane = torch.broadcast_to((index & 3)[:, None], (*stacked.shape[:-1], 1))
@@ -304,3 +321,8 @@ class Source:
             with ThreadPoolExecutor(workers()) as pool:
                 list(pool.map(lambda c: rows(*c), chunks(out.shape[0], 4 * workers())))
         return out
+
+
+def _one_each(value: Any, pairs: int) -> tuple[Any, ...]:
+    """A tuple as it is; a single value for every layer pair."""
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * pairs

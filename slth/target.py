@@ -123,7 +123,9 @@ def _array(name: str, value: ArrayLike, ndim: int) -> Floats:
         )
     if not np.isfinite(array).all():
         at = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
-        raise BadInput(name, f"{array[at]} at {at}", "finite numbers", "retrain or repair the model")
+        raise BadInput(
+            name, f"{array[at]} at {at}", "finite numbers", "retrain or repair the model"
+        )
     array.flags.writeable = False
     return array
 
@@ -173,6 +175,8 @@ def _numpy(parameter: object) -> Floats:
 
     assert isinstance(parameter, torch.Tensor)
     if parameter.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
-        raise BadInput("model", f"weights of dtype {parameter.dtype}", "real floats", "convert them")
+        raise BadInput(
+            "model", f"weights of dtype {parameter.dtype}", "real floats", "convert them"
+        )
     array: Floats = parameter.detach().to("cpu", torch.float64).numpy().copy()
     return array

@@ -1,0 +1,43 @@
+"""Constructions: a target and a source in, a ticket out. One file per paper's gadget.
+
+`constructions()` lists them by file name and `load(name)` imports one. `Construction.build` is the
+contract; those that approximate every target weight by a gadget of its own share `_gadgets.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slth.source import Source
+    from slth.target import Target
+    from slth.ticket import Ticket
+
+Progress = Callable[[int, int], None]  # (gadgets done, gadgets in all)
+
+
+class Construction(ABC):
+    """A way to find a ticket; subclasses are final frozen dataclasses, fields are options."""
+
+    @abstractmethod
+    def build(self, target: Target, source: Source, progress: Progress | None = None) -> Ticket:
+        """A ticket of `source` for `target`, with its claim; the source is never redrawn.
+
+        A source too narrow for the tolerance still gives a ticket: its claim says what it misses.
+        """
+
+
+def constructions() -> tuple[str, ...]:
+    """The names of all constructions, which are their file names."""
+    from slth.plugins import names
+
+    return names(__name__)
+
+
+def load(name: str) -> type[Construction]:
+    """The construction class that the file of that name defines (dashes count as underscores)."""
+    from slth.plugins import load as load_plugin
+
+    return load_plugin(__name__, name, Construction)

@@ -1,0 +1,153 @@
+"""The gadget of Malach et al. (2020): a weight is one neuron a half, found by luck among many.
+
+One weight w on input y. Half 0 keeps one neuron with in-weight u ≈ |w| and out-weight v ≈ sign(w),
+each within η/2, which is σ(uy)v ≈ wy for y ≥ 0; half 1 one with u ≈ −|w| and v ≈ −sign(w). So
+|uv − w| ≤ η, and a source of K = ⌈16/η² ln(1/δ')⌉ neurons a half holds it with probability 1 − δ'.
+Width polynomial in 1/ε (their Theorem 2.1; the explicit constants are derived in slth.bounds).
+
+`match="product"` asks for the product alone, |uv − w| ≤ η: not what the proof does, and cheaper
+(of order 1/η neurons for |w| away from 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slth.bounds import TargetClass
+from slth.bounds import malach as bound
+from slth.bounds.pensia import link_events
+from slth.construct import Progress
+from slth.construct._gadgets import CHUNK, SCAN, GadgetConstruction, Half
+from slth.errors import BadInput
+from slth.source import Role
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@final
+@dataclass(frozen=True)
+class Malach(GadgetConstruction):
+    """One neuron a weight and half. match: "both" in- and out-weight right, as the proof asks, or
+    their "product" alone."""
+
+    match: Literal["both", "product"] = field(
+        default="both", metadata={"choices": ("both", "product")}
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.match not in ("both", "product"):
+            raise BadInput("match", self.match, "both, product", "choose one of these")
+
+    def find(self, half: Half, progress: Progress | None) -> list[Indices]:
+        n = half.source.n[half.layer]
+        if half.tolerance is None and n > SCAN:
+            raise BadInput(
+                "n", n, f"at most {SCAN} neurons a half for a scan", "narrow n or loosen epsilon"
+            )
+        kept: list[Indices] = []
+        for block, weights in enumerate(half.weights):
+            kept += self._block(half, block, weights)
+            if progress is not None:
+                progress(len(kept), half.weights.size)
+        return kept
+
+    def _block(self, half: Half, block: int, weights: Floats) -> list[Indices]:
+        """The best neuron for each output of a block, looking no further than the tolerance."""
+        n = half.source.n[half.layer]
+        width = n if half.tolerance is None else min(n, 1024)
+        best = np.full(weights.size, -1)
+        open_rows = np.flatnonzero(weights != 0.0)  # a zero weight is approximated by nothing
+        while open_rows.size:
+            u = half.source.in_weights(half.layer, half.half, 0, width, block=block)
+            search = _nearest_pair if self.match == "both" else _nearest_product
+            best[open_rows], error = search(half, block, u, weights[open_rows], open_rows)
+            width, last = min(n, SCAN, 4 * width), width
+            if half.tolerance is None or width == last:
+                break
+            open_rows = open_rows[error > half.tolerance]
+        return [np.array([k] if k >= 0 else [], dtype=np.int64) for k in best.tolist()]
+
+    def theorem(self, facts: TargetClass) -> tuple[str, list[str]]:
+        name = "Malach et al. (2020), theorem 2.1"
+        return name if self.match == "both" else f"{name}, products", bound.Malach().hypotheses(
+            facts
+        )
+
+    def theorem_n(self, facts: TargetClass, etas: tuple[float, ...], delta: float) -> list[float]:
+        each = delta / link_events(facts)
+        if self.match == "both":
+            return [bound.pool_size(eta, each) for eta in etas]
+        largest = [min(entry, 1.0) for entry in facts.max_entries]
+        return [bound.pool_size_product(eta, each, m) for eta, m in zip(etas, largest, strict=True)]
+
+
+def _nearest_pair(
+    half: Half, block: int, u: Floats, weights: Floats, outputs: Indices
+) -> tuple[Indices, Floats]:
+    """For each weight the neuron with the least max(|u − |w||, |v − sign w|), and its |uv − w|.
+
+    Only neurons whose in-weight is nearer than the best pair so far can win, so out-weights are
+    drawn in a window around |w| that doubles until its edge is farther away than the best found.
+    """
+    sign = 1.0 if half.half == 0 else -1.0
+    size = np.where(sign * u > 0, sign * u, np.inf)
+    order = np.argsort(size, kind="stable")
+    ranked = size[order]
+    right = int(np.isfinite(ranked).sum())
+    best, error = np.full(weights.size, -1), np.full(weights.size, np.inf)
+    rows = np.arange(weights.size) if right else np.empty(0, dtype=np.int64)
+    reach = max(8, int(4 * np.sqrt(right)))
+    while rows.size:
+        w = weights[rows]
+        centre = np.searchsorted(ranked[:right], np.abs(w))
+        low, high = np.maximum(centre - reach, 0), np.minimum(centre + reach, right)
+        window = low[:, None] + np.arange(min(2 * reach, right))
+        inside = window < high[:, None]
+        index = order[np.minimum(window, right - 1)]
+        v = half.source.entries(
+            half.layer, Role.OUT, half.half, block, outputs[rows, None], index
+        ).reshape(index.shape)
+        miss = np.maximum(
+            np.abs(size[index] - np.abs(w)[:, None]), np.abs(v - sign * np.sign(w)[:, None])
+        )
+        miss = np.where(inside, miss, np.inf)
+        at = miss.argmin(axis=1)
+        one = np.arange(rows.size)
+        best[rows] = index[one, at]
+        error[rows] = np.abs(u[index[one, at]] * v[one, at] - w)
+        edge = np.minimum(
+            np.where(low > 0, np.abs(ranked[low - 1] - np.abs(w)), np.inf),
+            np.where(high < right, np.abs(ranked[np.minimum(high, right - 1)] - np.abs(w)), np.inf),
+        )
+        rows = rows[edge < miss[one, at]]
+        reach *= 2
+    return best, error
+
+
+def _nearest_product(
+    half: Half, block: int, u: Floats, weights: Floats, outputs: Indices
+) -> tuple[Indices, Floats]:
+    """For each weight the neuron of this half with the least |uv − w|, and that distance."""
+    from slth.subsetsum import Problem
+    from slth.subsetsum.best_single import BestSingle
+
+    sign = 1.0 if half.half == 0 else -1.0
+    good = np.flatnonzero(sign * u > 0)
+    best, error = np.full(weights.size, -1), np.abs(weights)
+    step = max(1, CHUNK // max(1, good.size))
+    for first in range(0, weights.size if good.size else 0, step):
+        part = slice(first, first + step)
+        v = half.source.entries(
+            half.layer, Role.OUT, half.half, block, outputs[part, None], good
+        ).reshape(-1, good.size)
+        solution = BestSingle()(Problem(v * u[good], weights[part], half.tolerance))
+        found = solution.mask.any(axis=1)
+        best[part] = np.where(found, good[solution.mask.argmax(axis=1)], -1)
+        error[part] = solution.error
+    return best, error

@@ -1,0 +1,373 @@
+"""A ticket: a source, the mask that keeps some of its weights, and the claim made for the two.
+
+The mask is stored as kept indices per gadget on the block pattern: in half h of block a, output j
+keeps the out-weights of the listed hidden neurons; an in-weight (neuron of block a ← input a) is
+kept exactly when some output keeps that neuron. Everything else of the source is pruned.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from slth.effective import Effective
+from slth.errors import BadInput
+from slth.source import Role, Source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Floats = NDArray[np.float64]
+Halves = Literal["both", "needed"]
+FORMAT = 1
+MODULE_LIMIT = 2 << 30  # bytes of dense weights, masks and masked weights that module() may make
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Kept neurons of one half of a layer pair: gadget g = block·outputs + output keeps the
+    neurons `indices[indptr[g] : indptr[g + 1]]` (index within the half's block, ascending)."""
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int64]
+
+    @property
+    def gadgets(self) -> NDArray[np.int64]:
+        """The gadget of every kept entry, `[kept]`."""
+        return np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a ticket says of itself; `slth.verify` believes none of it.
+
+    epsilon, delta: what was asked for (None: the best that the source holds, at no given ε).
+    domain: JSON of the input set; error_bound: sup over it of the Euclidean norm of the output
+    difference is at most this, by propagating `achieved`.
+    tolerances: the per-weight tolerance of each layer that ε asks for, or None.
+    achieved: for each layer, no weight is approximated worse than this, on either half.
+    unmet: gadgets whose tolerance was not met. halves: "both" as the proofs say, or "needed": no
+    claim on the negative half of layers whose inputs cannot be negative.
+    kept_in, kept_out: kept weights of odd and even source layers.
+    theorem: its name, and `failed`, the hypotheses that do not hold here (empty: it speaks).
+    """
+
+    construction: str
+    parameters: Mapping[str, Any]
+    target: str
+    domain: Mapping[str, Any]
+    epsilon: float | None
+    delta: float | None
+    tolerances: tuple[float, ...] | None
+    achieved: tuple[float, ...]
+    error_bound: float
+    unmet: int
+    halves: Halves
+    kept_in: int
+    kept_out: int
+    theorem: str
+    failed: tuple[str, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether the ticket is what was asked for: every gadget within tolerance, bound ≤ ε."""
+        return self.unmet == 0 and (self.epsilon is None or self.error_bound <= self.epsilon)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Claim:
+        fields = dict(data)
+        for name in ("tolerances", "achieved", "failed"):
+            if fields[name] is not None:
+                fields[name] = tuple(fields[name])
+        return Claim(**fields)
+
+
+@dataclass(frozen=True, eq=False)
+class Ticket:
+    """Source + mask + claim. `kept[layer][half]` lists the kept neurons of every gadget."""
+
+    source: Source
+    kept: tuple[tuple[Kept, Kept], ...]
+    claim: Claim
+    certificate: Mapping[str, Any] | None = field(default=None)
+
+    def __call__(self, x: ArrayLike) -> Floats:
+        """Evaluate the pruned source on `[batch, d_0]` → `[batch, d_l]`, gadgets merged."""
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim != 2 or x.shape[1] != self.source.dims[0]:
+            raise BadInput("x", f"shape {x.shape}", f"[batch, {self.source.dims[0]}]", "reshape")
+        return self.effective(x)
+
+    @cached_property
+    def effective(self) -> Effective:
+        """The merged slopes, derived from seed and mask alone."""
+        layers = [_merge(self.source, i, halves) for i, halves in enumerate(self.kept)]
+        positive, negative, bias, slack = zip(*layers, strict=True)
+        return Effective(positive, negative, bias, slack)
+
+    @cached_property
+    def used(self) -> tuple[tuple[NDArray[np.bool_], NDArray[np.bool_]], ...]:
+        """Hidden neurons that some output keeps: for each layer and half `[blocks, n]`.
+
+        n is cut to the largest index in use, so that a lazily built ticket stays small.
+        """
+        return tuple(
+            (_used(self.source, i, halves[0]), _used(self.source, i, halves[1]))
+            for i, halves in enumerate(self.kept)
+        )
+
+    @property
+    def kept_in(self) -> int:
+        """Kept weights of the odd source layers, biases included."""
+        return int(sum(u.sum() for halves in self.used for u in halves))
+
+    @property
+    def kept_out(self) -> int:
+        """Kept weights of the even source layers."""
+        return sum(k.indices.size for halves in self.kept for k in halves)
+
+    @property
+    def density(self) -> float:
+        """Kept weights over all random weights of the source."""
+        return (self.kept_in + self.kept_out) / self.source.parameters
+
+    @property
+    def compression(self) -> float:
+        return 1 / self.density if self.density else float("inf")
+
+    # -- torch -----------------------------------------------------------------------------------
+
+    def module(self, dtype: Any = None, limit: int = MODULE_LIMIT) -> nn.Sequential:
+        """The *whole* source as a torch module with `weight_orig` and `weight_mask` in every layer.
+
+        Conventions of `torch.nn.utils.prune`; dtype float64 unless given (float32 holds every
+        source weight exactly). Raises BadInput where the dense layers need more than `limit` bytes.
+        """
+        import torch
+        from torch import nn
+
+        dtype = dtype or torch.float64
+        need = 3 * self.source.parameters * torch.empty((), dtype=dtype).element_size()
+        if need > limit:
+            raise BadInput(
+                "module()",
+                f"{self.source.parameters} source weights, {need} bytes with masks",
+                f"at most limit = {limit} bytes",
+                "raise `limit`, or use compact() for the pruned network",
+            )
+        layers: list[nn.Module] = []
+        for i in range(self.source.pairs):
+            layers += [nn.ReLU()] if i else []
+            bias = self.source.bias_vector(i)
+            odd = _linear(self.source.in_matrix(i), bias, dtype)
+            even = _linear(self.source.out_matrix(i), None, dtype)
+            in_mask, bias_mask, out_mask = self._masks(i)
+            _prune(odd, "weight", in_mask)
+            if bias is not None:
+                _prune(odd, "bias", bias_mask)
+            _prune(even, "weight", out_mask)
+            layers += [odd, nn.ReLU(), even]
+        return nn.Sequential(*layers)
+
+    def compact(self, dtype: Any = None) -> nn.Sequential:
+        """The pruned network as people would deploy it: only the neurons that are used."""
+        import torch
+        from torch import nn
+
+        dtype = dtype or torch.float64
+        layers: list[nn.Module] = []
+        for i in range(self.source.pairs):
+            layers += [nn.ReLU()] if i else []
+            odd, bias, even = self._compact(i)
+            layers += [_linear(odd, bias, dtype), nn.ReLU(), _linear(even, None, dtype)]
+        return nn.Sequential(*layers)
+
+    def _masks(self, layer: int) -> tuple[Floats, Floats, Floats]:
+        """Dense masks: in-matrix `[hidden, d]`, bias `[hidden]`, out-matrix `[outputs, hidden]`."""
+        source, n = self.source, self.source.n[layer]
+        width, outputs, hidden = source.dims[layer], source.dims[layer + 1], source.hidden(layer)
+        in_mask, bias_mask = np.zeros((hidden, width)), np.zeros(hidden)
+        out_mask = np.zeros((outputs, hidden))
+        for half, kept in enumerate(self.kept[layer]):
+            block, index = np.nonzero(self.used[layer][half])
+            position = (2 * block + half) * n + index
+            one = block == width
+            in_mask[position[~one], block[~one]] = 1.0
+            bias_mask[position[one]] = 1.0
+            gadget = kept.gadgets
+            at = (2 * (gadget // outputs) + half) * n + kept.indices
+            out_mask[gadget % outputs, at] = 1.0
+        return in_mask, bias_mask, out_mask
+
+    def _compact(self, layer: int) -> tuple[Floats, Floats | None, Floats]:
+        source = self.source
+        width, outputs = source.dims[layer], source.dims[layer + 1]
+        odd, bias, even = [], [], []
+        for half, kept in enumerate(self.kept[layer]):
+            used = self.used[layer][half]
+            block, index = np.nonzero(used)
+            u = source.in_weights(layer, half, 0, used.shape[1])[block, index]
+            rows = np.zeros((block.size, width + 1))
+            rows[np.arange(block.size), block] = u
+            row_of = np.cumsum(used.ravel()).reshape(used.shape) - 1
+            gadget = kept.gadgets
+            columns = np.zeros((outputs, block.size))
+            columns[gadget % outputs, row_of[gadget // outputs, kept.indices]] = _out_weights(
+                source, layer, half, kept
+            )
+            odd.append(rows[:, :width])
+            bias.append(rows[:, width])
+            even.append(columns)
+        vector = np.concatenate(bias) if source.bias[layer] else None
+        return np.concatenate(odd), vector, np.concatenate(even, axis=1)
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def with_certificate(self, certificate: Mapping[str, Any]) -> Ticket:
+        return replace(self, certificate=certificate)
+
+    def save(self, path: str | Path) -> None:
+        """Write a file that holds seed, mask, claim and certificate: no weight at all.
+
+        Raises BadInput where the folder cannot be written; the file appears whole or not at all.
+        """
+        from slth.files import write_atomically
+
+        header = {
+            "format": FORMAT,
+            "source": self.source.to_json(),
+            "claim": self.claim.to_json(),
+            "certificate": self.certificate,
+        }
+        arrays = {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)}
+        for i, halves in enumerate(self.kept):
+            for half, kept in enumerate(halves):
+                arrays[f"count_{i}_{half}"] = np.diff(kept.indptr).astype(np.int32)
+                arrays[f"index_{i}_{half}"] = kept.indices.astype(np.int32)
+        with write_atomically(path) as stream:
+            np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def load(path: str | Path) -> Ticket:
+    """Read a ticket; nothing in the file is executed and nothing is believed yet.
+
+    Raises BadInput on a missing, truncated or foreign file.
+    """
+    remedy = "pass a file written by Ticket.save"
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            header = json.loads(bytes(data["header"]).decode())
+            if header["format"] != FORMAT:
+                raise BadInput(str(path), f"format {header['format']}", f"{FORMAT}", "upgrade slth")
+            source = Source.from_json(header["source"])
+            claim = Claim.from_json(header["claim"])
+            kept = tuple(
+                (
+                    _kept(source, i, data[f"count_{i}_0"], data[f"index_{i}_0"]),
+                    _kept(source, i, data[f"count_{i}_1"], data[f"index_{i}_1"]),
+                )
+                for i in range(source.pairs)
+            )
+            return Ticket(source, kept, claim, header["certificate"])
+    except BadInput:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
+        raise BadInput(
+            str(path), f"{type(error).__name__}: {error}", "a ticket file", remedy
+        ) from None
+
+
+def _kept(source: Source, layer: int, counts: NDArray[Any], indices: NDArray[Any]) -> Kept:
+    """The arrays of a file as Kept, if they describe a mask of this source at all."""
+    gadgets = source.blocks(layer) * source.dims[layer + 1]
+    ok = (
+        counts.dtype.kind == indices.dtype.kind == "i"
+        and counts.shape == (gadgets,)
+        and indices.ndim == 1
+        and bool((counts >= 0).all())
+        and int(counts.sum()) == indices.size
+    )
+    if ok and indices.size:
+        ok = indices.min() >= 0 and indices.max() < source.n[layer]
+        first = np.zeros(indices.size, dtype=bool)
+        starts = np.cumsum(counts, dtype=np.int64) - counts
+        first[starts[counts > 0]] = True
+        ok = ok and bool((np.diff(indices) > 0)[~first[1:]].all())
+    if not ok:
+        raise BadInput(
+            f"mask of layer {layer}",
+            "kept indices that do not fit the source",
+            f"{gadgets} gadgets, ascending indices in 0 … {source.n[layer] - 1}",
+            "the file is damaged: make the ticket anew",
+        )
+    indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    return Kept(indptr, indices.astype(np.int64))
+
+
+def _used(source: Source, layer: int, kept: Kept) -> NDArray[np.bool_]:
+    width = int(kept.indices.max()) + 1 if kept.indices.size else 1
+    used = np.zeros((source.blocks(layer), width), dtype=bool)
+    used[kept.gadgets // source.dims[layer + 1], kept.indices] = True
+    return used
+
+
+def _out_weights(source: Source, layer: int, half: int, kept: Kept) -> Floats:
+    gadget, outputs = kept.gadgets, source.dims[layer + 1]
+    return source.entries(layer, Role.OUT, half, gadget // outputs, gadget % outputs, kept.indices)
+
+
+def _merge(
+    source: Source, layer: int, halves: tuple[Kept, Kept]
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Slopes for y ≥ 0 and y < 0, bias, and slack of one layer pair."""
+    from slth.gadget_sums import gadget_sums, lost_bound
+
+    outputs, blocks = source.dims[layer + 1], source.blocks(layer)
+    positive, negative = np.zeros((outputs, blocks)), np.zeros((outputs, blocks))
+    lost = np.zeros((2, outputs, blocks))
+    for half, kept in enumerate(halves):
+        width = int(kept.indices.max()) + 1 if kept.indices.size else 0
+        u = source.in_weights(layer, half, 0, width)[kept.gadgets // outputs, kept.indices]
+        v = _out_weights(source, layer, half, kept)
+        gadget_sums(kept.indptr, u, v, outputs, positive, negative, lost[0], lost[1])
+    terms = max((int(np.diff(k.indptr).max(initial=0)) for k in halves), default=0)
+    slack = lost_bound(lost.max(axis=0), 2 * terms)
+    if source.bias[layer]:
+        return positive[:, :-1], negative[:, :-1], positive[:, -1], slack
+    slack = np.column_stack([slack, np.zeros(outputs)])
+    return positive, negative, np.zeros(outputs), slack
+
+
+def _linear(weight: Floats, bias: Floats | None, dtype: Any) -> nn.Linear:
+    import torch
+    from torch import nn
+
+    with torch.device("meta"):  # no random numbers are drawn for weights that are set right below
+        layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=dtype)
+    layer = layer.to_empty(device="cpu")
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
+        if bias is not None:
+            layer.bias.copy_(torch.from_numpy(np.ascontiguousarray(bias)))
+    layer.requires_grad_(False)
+    return layer
+
+
+def _prune(layer: nn.Linear, name: str, mask: Floats) -> None:
+    """Give `layer` the parameters and buffers that torch.nn.utils.prune would."""
+    import torch
+    from torch.nn.utils import prune
+
+    keep = torch.from_numpy(mask).to(getattr(layer, name).dtype)
+    prune.custom_from_mask(layer, name, keep)  # type: ignore[no-untyped-call]

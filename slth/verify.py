@@ -1,0 +1,203 @@
+"""Re-check a ticket from nothing but its seed, its mask and the target.
+
+This module shares no code with anything that finds a ticket. Every kept weight is drawn anew, every
+subset sum is recomputed in exact arithmetic (weights are float32 numbers, so a product of two is a
+float64, and `math.fsum` rounds a sum of float64 correctly, hence its sign is exact), the network's
+bound is propagated again, and a stored certificate must come out again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slth.domain import from_json
+from slth.errors import BadInput
+from slth.source import Role
+from slth.target import Target
+from slth.ticket import Ticket
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One statement of the ticket, whether it is true, and what was found."""
+
+    statement: str
+    true: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All checks of one ticket."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(check.true for check in self.checks)
+
+    @property
+    def false(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.true)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, "checks": [vars(check) for check in self.checks]}
+
+
+def verify(ticket: Ticket, target: Target) -> Report:
+    """Whether everything that the ticket claims about this target is true."""
+    checks = list(_identity(ticket, target))
+    if all(check.true for check in checks):
+        worst, unmet = _gadgets(ticket, target)
+        checks += _claims(ticket, target, worst, unmet)
+        if ticket.certificate is not None:
+            checks += _certificate(ticket, target)
+    return Report(tuple(checks))
+
+
+def _identity(ticket: Ticket, target: Target) -> Iterator[Check]:
+    claim, source = ticket.claim, ticket.source
+    yield Check(
+        "the claim is about this target",
+        claim.target == target.fingerprint,
+        f"sha256 {target.fingerprint[:16]}… against {str(claim.target)[:16]}…",
+    )
+    fits = source.dims == target.dims and source.bias == tuple(b is not None for b in target.biases)
+    yield Check("the source has the target's architecture", fits, f"dims {source.dims}")
+    whole = len(claim.achieved) == source.pairs and (
+        claim.tolerances is None or len(claim.tolerances) == source.pairs
+    )
+    yield Check("the claim speaks of every layer", whole, f"{len(claim.achieved)} layers")
+
+
+def _gadgets(ticket: Ticket, target: Target) -> tuple[list[float], list[int]]:
+    """For each layer the largest exact error of a gadget, rounded up, and how many miss the
+    claimed tolerance."""
+    worst, unmet = [], []
+    for layer in range(ticket.source.pairs):
+        claim = ticket.claim
+        eta = math.inf if claim.tolerances is None else claim.tolerances[layer]
+        outputs = ticket.source.dims[layer + 1]
+        weights = target.augmented(layer)
+        both = layer == 0 or claim.halves == "both"
+        errors = np.zeros(weights.shape)
+        missed = np.zeros(weights.shape, dtype=bool)
+        for sign in (1, -1) if both else (1,):
+            for gadget, products in _products(ticket, layer, sign):
+                j, a = gadget % outputs, gadget // outputs
+                if sign < 0 and a >= target.dims[layer]:
+                    continue  # input "one" is never negative
+                w = float(weights[j, a])
+                residual = math.fsum([*products, -w])
+                above = math.fsum([*products, -w, -residual]) * (1 if residual > 0 else -1) > 0
+                size = abs(residual)
+                errors[j, a] = max(errors[j, a], math.nextafter(size, math.inf) if above else size)
+                if math.isfinite(eta):
+                    side = 1 if residual > 0 else -1
+                    over = math.fsum([*(side * p for p in products), -side * w, -eta]) > 0
+                    missed[j, a] |= over
+        worst.append(float(errors.max()))
+        unmet.append(int(missed.sum()))
+    return worst, unmet
+
+
+def _products(ticket: Ticket, layer: int, sign: int) -> Iterator[tuple[int, list[float]]]:
+    """Every gadget of the layer with its kept products uv whose in-weight u has this sign.
+
+    A neuron with u > 0 answers to y ≥ 0 and one with u < 0 to y < 0, whichever half keeps it.
+    """
+    source, outputs = ticket.source, ticket.source.dims[layer + 1]
+    gadgets, values = [], []
+    for half, kept in enumerate(ticket.kept[layer]):
+        gadget = kept.gadgets
+        block = gadget // outputs
+        one = block == source.dims[layer]
+        u = np.empty(gadget.size)
+        for role, part, output in ((Role.IN, ~one, block[~one]), (Role.BIAS, one, 0)):
+            u[part] = source.entries(layer, role, half, block[part], output, kept.indices[part])
+        v = source.entries(layer, Role.OUT, half, block, gadget % outputs, kept.indices)
+        if not ((np.float32(u) == u).all() and (np.float32(v) == v).all()):
+            raise BadInput("law", source.law, "weights that float32 holds exactly", "fix the law")
+        keep = sign * u > 0
+        gadgets.append(gadget[keep])
+        values.append(u[keep] * v[keep])
+    gadget = np.concatenate(gadgets)
+    order = np.argsort(gadget, kind="stable")
+    flat = np.concatenate(values)[order].tolist()
+    ends = np.searchsorted(gadget[order], np.arange(source.blocks(layer) * outputs + 1)).tolist()
+    for g, (first, last) in enumerate(pairwise(ends)):
+        yield g, flat[first:last]
+
+
+def _claims(
+    ticket: Ticket, target: Target, worst: list[float], unmet: list[int]
+) -> Iterator[Check]:
+    from slth.certify.propagate import propagation
+
+    claim = ticket.claim
+    for layer, (found, claimed) in enumerate(zip(worst, claim.achieved, strict=True)):
+        yield Check(
+            f"layer {layer}: no weight is missed by more than {claimed!r}",
+            found <= claimed,
+            f"worst exact error {found!r}",
+        )
+    rule = propagation(target, from_json(dict(claim.domain)))
+    if claim.epsilon is not None:
+        asked = rule.tolerances(claim.epsilon)
+        close = claim.tolerances is not None and all(
+            given <= right * (1 + 1e-9)
+            for given, right in zip(claim.tolerances, asked, strict=True)
+        )
+        yield Check(f"the tolerances serve epsilon = {claim.epsilon}", close, f"{asked}")
+        yield Check(
+            f"{claim.unmet} gadgets miss their tolerance",
+            sum(unmet) == claim.unmet,
+            f"{sum(unmet)}",
+        )
+    bound = rule.error_bound(worst)
+    yield Check(
+        f"error at most {claim.error_bound!r} by propagation",
+        bound <= claim.error_bound * (1 + 1e-9),
+        f"{bound!r}",
+    )
+    for name, claimed, found in (
+        ("in", claim.kept_in, ticket.kept_in),
+        ("out", claim.kept_out, ticket.kept_out),
+    ):
+        yield Check(f"{claimed} {name}-weights are kept", claimed == found, f"{found}")
+
+
+def _certificate(ticket: Ticket, target: Target) -> Iterator[Check]:
+    """The stored certificate, against one computed anew and its witness evaluated exactly."""
+    from slth.certify import certify
+
+    assert ticket.certificate is not None
+    stored = dict(ticket.certificate)
+    try:
+        upper, lower = float(stored["upper"]), float(stored["lower"])
+        domain = from_json(stored["domain"])
+        seed, restarts, steps = (int(stored[k]) for k in ("seed", "restarts", "steps"))
+    except (KeyError, TypeError, ValueError) as error:
+        yield Check("the certificate can be read", False, f"{type(error).__name__}: {error}")
+        return
+    found = certify(target, ticket.effective, domain, seed=seed, restarts=restarts, steps=steps)
+    # An optimiser finds its multipliers, so another machine's bound may differ in late digits.
+    yield Check(
+        f"error at most {upper!r} by certificate",
+        min(found.upper, ticket.claim.error_bound) <= upper * (1 + 1e-6),
+        f"{found.upper!r}",
+    )
+    yield Check(
+        f"an input with error {lower!r} exists",
+        lower <= found.lower * (1 + 1e-6),
+        f"{found.lower!r}",
+    )

@@ -1,0 +1,129 @@
+"""Certificates: lower <= sup over a domain of ||g(x) - f(x)||_2 <= upper, both true of real numbers.
+
+f is a `Target`, g the `Effective` network of a ticket, both as the real functions that their float64
+weights define. Upper bounds are rounded outward, the attack's value inward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slth.domain import Ball, Box, Domain, from_json
+from slth.errors import BadInput
+
+if TYPE_CHECKING:
+    from slth.effective import Effective
+    from slth.target import Target
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A construction's own bound on sup ||g - f||_2, and the domain it is made for."""
+
+    bound: float
+    domain: Domain
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.bound) and self.bound >= 0):
+            raise BadInput("claim", self.bound, "a finite bound >= 0", "pass the proved bound")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """lower <= sup ||g - f||_2 <= upper over `domain`; the error at `witness` is at least lower.
+
+    parts: every upper bound by name (a claim enters only if made for the same domain); `refuted`
+    names those below the lower bound, which are false and do not count in `upper`.
+    """
+
+    domain: Domain
+    lower: float
+    upper: float
+    witness: tuple[float, ...]
+    parts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float:
+        """upper / lower: 1 when tight, infinite when the attack found nothing."""
+        if self.lower > 0:
+            return self.upper / self.lower
+        return 1.0 if self.upper == 0 else float("inf")
+
+    @property
+    def refuted(self) -> tuple[str, ...]:
+        return tuple(name for name, bound in self.parts.items() if bound < self.lower)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "domain": self.domain.to_json(),
+            "lower": self.lower,
+            "upper": self.upper,
+            "witness": list(self.witness),
+            "parts": dict(self.parts),
+        }
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Certificate:
+        """The certificate that `to_json` wrote."""
+        try:
+            return Certificate(
+                from_json(data["domain"]),
+                float(data["lower"]),
+                float(data["upper"]),
+                tuple(float(v) for v in data["witness"]),
+                {str(k): float(v) for k, v in data["parts"].items()},
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, BadInput):
+                raise
+            raise BadInput(
+                "certificate", repr(error), "a certificate's JSON", "rewrite it"
+            ) from error
+
+
+def certify(
+    target: Target,
+    effective: Effective,
+    domain: Domain,
+    *,
+    claim: Claim | None = None,
+    seed: int = 0,
+    restarts: int = 64,
+    steps: int = 150,
+) -> Certificate:
+    """Bound sup ||g - f||_2 over the domain from both sides.
+
+    Upper: the least of interval propagation of the difference, norm propagation, the quadratic
+    bound and a claim for the same domain. Lower: `restarts` ascents of `steps` steps from points
+    drawn with `seed`, the best evaluated exactly. Raises BadInput on NaN, on dimensions that do not
+    agree, and on restarts, steps or seed out of range.
+    """
+    from slth.certify.bounds import lower_bound, upper_bounds
+
+    for name, value, least in (("restarts", restarts, 1), ("steps", steps, 0), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise BadInput(name, value, f"an integer >= {least}", f"choose another {name}")
+    if not isinstance(domain, Box | Ball):
+        raise BadInput("domain", type(domain).__name__, "a Box or a Ball", "import slth.domain")
+    if domain.dimension != target.dims[0]:
+        allowed = f"{target.dims[0]}, the target's input width"
+        raise BadInput("domain", f"dimension {domain.dimension}", allowed, "match the dimensions")
+    found = upper_bounds(target, effective, domain)
+    lower, witness = lower_bound(
+        target, effective, domain, found, seed=seed, restarts=restarts, steps=steps
+    )
+    parts = dict(found.parts)
+    if claim is not None and claim.domain == domain:
+        parts["claim"] = float(claim.bound)
+    # The sound parts are never below lower; a false claim may be, and then it must not count.
+    upper = min(bound for name, bound in parts.items() if name != "claim" or bound >= lower)
+    return Certificate(domain, lower, upper, tuple(float(v) for v in witness), parts)
+
+
+__all__ = ["Certificate", "Claim", "certify"]

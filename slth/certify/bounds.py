@@ -1,0 +1,66 @@
+"""Both sides of a certificate, from the parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slth.certify.attack import attack
+from slth.certify.difference import Difference, difference
+from slth.certify.interval import interval_bound, layer_ranges
+from slth.certify.norm import doubt_bound, norm_propagation
+from slth.certify.rational import error_at
+from slth.certify.rounding import up
+from slth.domain import Ball, Domain
+from slth.effective import Effective
+from slth.target import Target
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Upper:
+    """Upper bounds by name, what they were computed from, and points worth attacking from."""
+
+    difference: Difference
+    parts: dict[str, float]
+    doubt: float
+    starts: Array
+
+
+def upper_bounds(target: Target, effective: Effective, domain: Domain) -> Upper:
+    """Every upper bound on sup ||g - f||; all exactly 0 where g is f weight by weight."""
+    diff = difference(target, effective)
+    none = np.zeros((0, target.dims[0]))
+    if diff.zero:
+        return Upper(diff, {"interval": 0.0, "norm": 0.0}, 0.0, none)
+    ranges = layer_ranges(diff, domain)
+    norms = norm_propagation(diff, domain, ranges)
+    doubt = doubt_bound(diff, norms)
+    raw = {"interval": interval_bound(ranges), "norm": norms.error[-1]}
+    parts = {name: up(bound + doubt, 1) if doubt else bound for name, bound in raw.items()}
+    return Upper(diff, parts, doubt, none)
+
+
+def lower_bound(
+    target: Target,
+    effective: Effective,
+    domain: Domain,
+    upper: Upper,
+    *,
+    seed: int,
+    restarts: int,
+    steps: int,
+) -> tuple[float, Array]:
+    """A proved lower bound and the point that proves it."""
+    points = attack(
+        upper.difference, domain, seed=seed, restarts=restarts, steps=steps, starts=upper.starts
+    )
+    witness = points[0]
+    if not domain.contains(witness):  # Rounding of a projection; the centre always lies inside.
+        inside = witness * (1 - 2.0**-40) if isinstance(domain, Ball) else domain.low
+        witness = inside if domain.contains(inside) else np.zeros_like(inside)
+    value = error_at(target, effective, witness) - upper.doubt
+    return max(0.0, float(np.nextafter(value, -np.inf)) if upper.doubt else value), witness

@@ -1,0 +1,177 @@
+"""Counting lower bounds: 2^N masks tell at most 2^N targets apart.
+
+One gadget. The 2^n subset sums of n values cover measure at most 2^n · 2η, so meeting every z of an
+interval of length T within η needs 2^n · 2η >= T: n >= log2(T/(2η)), whatever the values. If n
+symmetric values are random, all have one sign with probability >= 2^(1−n), and then targets of the
+other sign beyond η are missed; success with probability 1 − δ forces n >= log2(2/δ).
+
+A whole source. Let N prunable weights, of any law, be such that every target h of a class is
+within ε of some mask with probability >= 1 − δ (the mask may depend on h and the draw). Let P be a
+subset of the class, its members pairwise more than 2ε apart in the sup metric, as large as
+possible. A mask is within ε of at most one member, so |P|(1 − δ) <= E #{members met} <= 2^N:
+
+    N >= log2|P| + log2(1 − δ).                                                            (1)
+
+Pensia et al. (2020), theorem 2, takes the maps x ↦ Wx, W of shape [m, n], ||W|| <= 1, on the unit
+ball, where the sup metric is the spectral norm. Balls of radius 2ε around P cover this unit ball of
+dimension D = mn, so comparing volumes |P| >= (1/(2ε))^D and
+
+    N >= m n log2(1/(2ε)) − 1 at δ = 1/2.
+
+A target of depth l >= 2 with layers d_{i-1} → d_i, ||W_i|| <= 1: vary layer i alone. The layers
+before and after are partial identities; they pass r = min(d_0, ..., d_{i-1}) inputs (non-negative
+ones, if i > 1) and s = min(d_i, ..., d_l) outputs unharmed, so layer i may hold any W of shape
+[s, r] with ||W|| <= 1, D = r s, and the targets are
+
+ - i = 1: x ↦ σ(Wx). Since σ(Wx) − σ(−Wx) = Wx, the distance at x or at −x is at least half of
+   ||(W − W')x||: spectral norms 4ε apart suffice, |P| >= (1/(4ε))^D.
+ - i = l: y ↦ Wy for y >= 0, ||y|| <= 1. Splitting x = x⁺ − x⁻ gives ||Ax|| <= (||x⁺|| + ||x⁻||)
+   times the sup over such y, and ||x⁺|| + ||x⁻|| <= sqrt(2) ||x||: |P| >= (1/(2 sqrt(2) ε))^D.
+ - 1 < i < l: y ↦ σ(Wy) for y >= 0. Take W in the cube [0, (rs)^(−1/2)]^D, where ||W|| <= 1 and σ
+   does nothing. The distance is at least each column's norm, so its balls of radius 2ε have volume
+   at most (V_s (2ε)^s)^r, V_s the volume of the unit ball in R^s, and
+   |P| >= (rs)^(−D/2) / (V_s (2ε)^s)^r.
+
+The bound is the largest of these; that several layers may be varied at once is not proved here, so
+it is not claimed. For norms up to a_i and a ball of radius R inside the domain, ReLU's homogeneity
+replaces ε by ε/(R a_1 ... a_l); biases and larger domains only enlarge the class. Theorem 2 as
+stated is the case l = 1, m = n, δ = 1/2 without constants; the rest is derived here.
+
+The bound is about a source that can hold *all* targets of the class. It says nothing about a source
+that is lucky with one of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from slth.bounds import (
+    Bound,
+    Citation,
+    Floats,
+    Kind,
+    Provenance,
+    Statement,
+    TargetClass,
+    check_delta,
+    check_epsilon,
+)
+
+MARGIN = 1e-9  # rounding must not lift a lower bound
+
+
+def gadget(eta: ArrayLike, length: float) -> Floats:
+    """log2(length/(2η)), at least 0: fewer values cannot meet an interval of that length."""
+    etas = check_epsilon(eta)
+    if length <= 0:
+        return np.zeros(etas.shape)
+    values: Floats = np.maximum(0.0, np.log2(length) - np.log2(2 * etas))
+    return values
+
+
+def sign(delta: float) -> float:
+    """log2(2/δ): fewer symmetric values all have one sign more often than δ."""
+    return 1 - math.log2(check_delta(delta))
+
+
+def separated(rows: int, columns: int, epsilon: ArrayLike) -> Floats:
+    """log2 of how many maps x ↦ Wx, W `[rows, columns]`, ||W|| <= 1, lie more than 2ε apart, at
+    least: rows · columns · log2(1/(2ε))."""
+    return -rows * columns * np.log2(2 * check_epsilon(epsilon))
+
+
+def separated_targets(dims: tuple[int, ...], epsilon: ArrayLike) -> Floats:
+    """The same for networks of these widths with all norms at most 1 on the unit ball."""
+    epsilon = check_epsilon(epsilon)
+    depth = len(dims) - 1
+    if depth == 1:
+        return separated(dims[1], dims[0], epsilon)
+    counts = []
+    for i in range(1, depth + 1):
+        r, s = min(dims[:i]), min(dims[i:])
+        if i == 1:
+            counts.append(separated(s, r, 2 * epsilon))
+        elif i == depth:
+            counts.append(separated(s, r, math.sqrt(2) * epsilon))
+        else:
+            loss = r * s * math.log2(r * s) / 2 + r * _log2_ball(s)
+            counts.append(separated(s, r, epsilon) - loss)
+    best: Floats = np.max(counts, axis=0)
+    return best
+
+
+def _log2_ball(dimension: int) -> float:
+    """log2 of the volume of the Euclidean unit ball."""
+    half = dimension / 2
+    return (half * math.log(math.pi) - math.lgamma(half + 1)) / math.log(2)
+
+
+@final
+@dataclass(frozen=True)
+class Counting(Bound):
+    """What no source can do without: `network` counts its prunable weights, `gadget` the values
+    of one weight."""
+
+    level: Literal["network", "gadget"] = "network"
+
+    citation: ClassVar[Citation] = Citation(
+        "A. Pensia, S. Rajput, A. Nagle, H. Vishwakarma, D. Papailiopoulos",
+        2020,
+        "Optimal Lottery Tickets via SubsetSum: Logarithmic Over-Parameterization is Sufficient",
+        "2006.07990",
+    )
+
+    @property
+    def statement(self) -> Statement:
+        if self.level == "gadget":
+            return Statement(
+                Kind.EXPLICIT,
+                Provenance.DERIVED,
+                r"If with probability at least $1-\delta$ every $z\in[-R,R]$ is within $\eta<R$ of "
+                r"a subset sum of $n$ i.i.d. symmetric values, then "
+                r"$n\ge\max\{\log_2(R/\eta),\log_2(2/\delta)\}$.",
+                r"\max\{\log_2(R/\eta),\log_2(2/\delta)\}",
+                "values per weight, at least, for every layer's largest entry",
+                "tolerance per weight",
+            )
+        return Statement(
+            Kind.EXPLICIT,
+            Provenance.DERIVED,
+            r"If every target with these widths and norms is, with probability at least "
+            r"$1-\delta$, within $\epsilon$ of some mask of a source with $N$ prunable weights, "
+            r"then $2^N\ge(1-\delta)|P|$ for every $2\epsilon$-separated set $P$ of such targets; "
+            r"for $x\mapsto Wx$, $W\in\mathbb{R}^{m\times n}$, $N\ge mn\log_2(1/(2\epsilon))"
+            r"+\log_2(1-\delta)$.",
+            r"\log_2|P|+\log_2(1-\delta)",
+            "prunable weights of the source, at least",
+            "error of the network over the domain",
+        )
+
+    def hypotheses(self, target: TargetClass) -> list[str]:
+        if self.level == "network" and target.inner_radius == 0:
+            return [
+                "The domain is not known to hold a ball around 0, on which targets are told apart."
+            ]
+        return []
+
+    def evaluate(self, target: TargetClass, epsilon: ArrayLike, delta: float) -> Floats:
+        errors, delta = check_epsilon(epsilon), check_delta(delta)
+        if self.level == "gadget":
+            reach = np.array(target.max_entries)
+            with np.errstate(divide="ignore"):
+                count = np.log2(reach) - np.log2(errors)[..., None]
+            needed = np.maximum(np.maximum(count, 0.0), sign(delta))
+            return np.where(count > 0, needed, 0.0) * (1 - MARGIN)
+        gains = [target.inner_radius, *target.spectral_norms]
+        if min(gains) == 0:
+            return np.zeros(errors.shape)
+        # in logs, since the product of many norms may overflow; scaling beyond 1e100 is not told
+        shift = sum(math.log(g) for g in gains)
+        scaled = np.exp(np.clip(np.log(errors) - shift, math.log(1e-100), 200.0))
+        bits = separated_targets(target.dims, scaled) + math.log2(1 - delta)
+        return np.maximum(0.0, bits) * (1 - MARGIN)

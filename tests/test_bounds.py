@@ -1,0 +1,563 @@
+"""Every bound against independent evaluation: rationals, 50 digits, simulation, and planted errors.
+
+Simulations use fixed seeds; each assertion's false-alarm rate stands beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from slth.bounds import Bound, Kind, Provenance, TargetClass, facts, load, names, unit_class
+from slth.bounds import _coverage as coverage
+from slth.bounds.counting import Counting, gadget, separated, separated_targets, sign
+from slth.bounds.first_moment import FirstMoment, central_density, hit_bound, least_values
+from slth.bounds.malach import Malach, hit_probability, pool_size, pool_size_product
+from slth.bounds.pensia import Pensia, block_sizes, even_tolerances, parameters
+from slth.bounds.random_subset_sum import (
+    RandomSubsetSum,
+    min_trials,
+    n_rss,
+    n_rss_product,
+    n_rss_reach,
+)
+from slth.domain import Ball, Box
+from slth.errors import BadInput
+from slth.target import Target
+
+EXAMPLE = unit_class(4, 4, 4, 2)
+
+
+def variants() -> list[Bound]:
+    """Every bound in every variant its Literal fields allow."""
+    from itertools import product
+    from typing import get_args, get_type_hints
+
+    found = []
+    for name in names():
+        kind = load(name)
+        hints = get_type_hints(kind)
+        fields = {f.name: get_args(hints[f.name]) for f in dataclasses.fields(kind)}
+        found += [
+            kind(**dict(zip(fields, choice, strict=True))) for choice in product(*fields.values())
+        ]
+    return found
+
+
+def too_low(failures: int, trials: int, claimed: float) -> bool:
+    """Whether the data refute 'fails with probability <= claimed' at a false-alarm rate of 1e-4."""
+    return binomtest(failures, trials, min(claimed, 1.0), alternative="greater").pvalue < 1e-4
+
+
+def covers(values: np.ndarray, tolerance: float, reach: float = 0.5) -> bool:
+    """Whether every z in [−reach, reach] is within tolerance of a subset sum of `values`."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums, sums + value])
+    sums = np.sort(sums[np.abs(sums) <= reach + tolerance])
+    if sums.size == 0 or sums[0] > tolerance - reach or sums[-1] < reach - tolerance:
+        return False
+    return bool(np.diff(sums).max(initial=0.0) <= 2 * tolerance)
+
+
+def failures(rng, trials: int, n: int, tolerance: float, law="uniform", reach: float = 0.5) -> int:
+    count = 0
+    for _ in range(trials):
+        values = rng.uniform(-1, 1, n)
+        if law == "product":
+            values = values * np.maximum(0, rng.uniform(-1, 1, n))
+            values = values[values != 0]
+        # a subset of the values that covers proves that all do, and keeps the list of sums short
+        count += not (
+            covers(values[:12], tolerance, reach) or covers(values[:19], tolerance, reach)
+        )
+    return count
+
+
+class TestTheShelf:
+    def test_each_bound_is_a_frozen_final_dataclass_with_a_citation(self):
+        assert len(names()) >= 5
+        for name in names():
+            bound = load(name)
+            assert bound.__dataclass_params__.frozen
+            assert getattr(bound, "__final__", False)
+            assert str(bound.citation.year) in str(bound.citation)
+            assert inspect.getmodule(bound).__doc__
+
+    @pytest.mark.parametrize("bound", variants(), ids=repr)
+    def test_statements_evaluate_and_render(self, bound):
+        from matplotlib.mathtext import MathTextParser
+
+        value = bound.evaluate(unit_class(2, 1, 1), np.array([0.9, 0.4]), 0.1)
+        assert value.shape in {(2,), (2, 2)}
+        assert np.isfinite(value).all()
+        assert (value[1] >= value[0]).all()  # half the error never costs less
+        assert isinstance(bound.hypotheses(EXAMPLE), list)
+        MathTextParser("path").parse(f"${bound.latex}$")
+        assert bound.statement.text.endswith(".")
+        assert bound.statement.text.count("$") % 2 == 0
+        if bound.kind is Kind.ASYMPTOTIC:
+            assert bound.provenance in {Provenance.STATED, Provenance.RESTATED}
+
+    @pytest.mark.parametrize("bound", variants(), ids=repr)
+    @pytest.mark.parametrize(
+        ("epsilon", "delta"), [(0.0, 0.1), (-1, 0.1), (math.nan, 0.1), (0.1, 0.0), (0.1, 1.0)]
+    )
+    def test_bad_tolerances_are_refused(self, bound, epsilon, delta):
+        with pytest.raises(BadInput, match="remedy"):
+            bound.evaluate(EXAMPLE, epsilon, delta)
+
+    def test_an_unknown_bound_names_the_known_ones(self):
+        with pytest.raises(BadInput, match="pensia"):
+            load("nobody")
+
+    def test_class_facts_of_a_target(self):
+        w, v = np.array([[3.0, 0], [0, 0.5]]), np.array([[1.0, -2.0]])
+        class_ = facts(
+            Target((w, v), (None, np.array([4.0]))), Box(np.full(2, -1.0), np.full(2, 2.0))
+        )
+        assert class_.dims == (2, 2, 1)
+        assert class_.biases
+        assert class_.links == ((3, 2), (3, 1))
+        assert class_.spectral_norms == pytest.approx((3, math.sqrt(5)), rel=1e-9)
+        assert class_.max_entries == (3.0, 4.0)
+        assert class_.input_radius == pytest.approx(math.sqrt(8))
+        assert class_.inner_radius == 1.0
+        away = facts(Target((v,), (None,)), Box(np.full(2, 1.0), np.full(2, 2.0)))
+        assert away.inner_radius == 0.0
+        assert Counting().hypotheses(away)
+        with pytest.raises(BadInput, match="dimension"):
+            facts(Target((v,), (None,)), Ball(1.0, 3))
+        for wrong in ({"dims": (3,)}, {"spectral_norms": (math.nan,)}, {"inner_radius": 2.0}):
+            good = {
+                "dims": (2, 1), "biases": False, "spectral_norms": (1.0,), "max_entries": (1.0,),
+                "input_radius": 1.0,
+            }  # fmt: skip
+            with pytest.raises(BadInput):
+                TargetClass(**{**good, **wrong})
+
+
+class TestRandomSubsetSum:
+    def test_the_example_table(self):
+        tolerances = (0.25, 0.1, 0.03125, 0.01, 0.001)
+        assert [n_rss(t, 0.01) for t in tolerances] == [54, 67, 83, 98, 126]
+        assert [n_rss(t, 0.01, "dynamic") for t in tolerances[:4]] == [24, 29, 35, 40]
+
+    @pytest.mark.parametrize(("tolerance", "delta"), [(0.25, 0.2), (0.1, 0.01), (0.003, 1e-4)])
+    def test_phases_in_fifty_digits(self, tolerance, delta):
+        """The formula's minimum over the split and θ, by brute force in mpmath."""
+        with mpmath.workdps(50):
+            eps = mpmath.mpf(tolerance) / 2
+
+            def one(share):
+                if 4 * eps >= 1:
+                    return 0
+                return min(
+                    mpmath.ceil(
+                        (th * mpmath.log(1 / (4 * eps)) + mpmath.log(1 / (share * delta)))
+                        / -mpmath.log(0.75 + mpmath.mpf(2) ** -th / 4)
+                    )
+                    for th in (mpmath.mpf(k) / 20 for k in range(1, 300))
+                )
+
+            def two(share):
+                value = mpmath.log(1 / (2 * eps * share * delta)) / mpmath.log(mpmath.mpf(4) / 3)
+                return max(0, mpmath.ceil(value))
+
+            splits = [mpmath.mpf(i) / 50 for i in range(1, 50)]
+            assert n_rss(tolerance, delta) == min(one(a) + two(1 - a) for a in splits)
+
+    @pytest.mark.parametrize(
+        ("p", "m", "delta"), [(0.25, 3, 0.01), (math.log(2) / 4, 40, 1e-5), (0.9, 1, 0.3)]
+    )
+    def test_min_trials_in_exact_rationals(self, p, m, delta):
+        def tail(n):
+            q = Fraction(p)
+            return sum(math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(min(m, n + 1)))
+
+        n = min_trials(p, m, delta)
+        assert tail(n) <= Fraction(delta)
+        assert tail(n - 1) > Fraction(delta)
+
+    def test_one_step_of_growth(self):
+        """E[v'|v] = v(1 + (1−v)/2) and v' <= 2v, the facts under both methods.
+
+        4 standard errors in each of 4 bins: false alarms below 3e-4."""
+        rng = np.random.default_rng(5)
+        z = np.linspace(-0.5, 0.5, 4001)
+        step = z[1] - z[0]
+        before, after = [], []
+        for _ in range(400):
+            f = np.abs(z) <= 0.05
+            for _ in range(9):
+                shift = round(rng.uniform(-1, 1) / step)
+                moved = np.zeros_like(f)
+                if abs(shift) < f.size:
+                    moved[max(0, shift) : f.size + min(0, shift)] = f[
+                        max(0, -shift) : f.size - max(0, shift)
+                    ]
+                g = f | moved
+                before.append(f.mean())
+                after.append(g.mean())
+                f = g
+        v, w = np.array(before), np.array(after)
+        assert (w <= 2 * v + 1e-12).all()
+        for low, high in ((0.05, 0.2), (0.2, 0.4), (0.4, 0.7), (0.7, 1.0)):
+            inside = (v >= low) & (v < high)
+            excess = (w - v * (1 + (1 - v) / 2))[inside]
+            assert abs(excess.mean()) < 4 * excess.std() / math.sqrt(inside.sum()) + 2e-4
+
+    def test_envelope_against_brute_force(self):
+        """The hull's value is the best chord over all pairs of corners around the mean."""
+        grid = coverage.coverage_grid(0.1, 6)
+        failure = np.ones(grid.size)
+        failure[-1] = 0.0
+        for _ in range(12):
+            wanted = np.zeros(grid.size)
+            for j in range(grid.size - 1):
+                v, high = grid[j], min(2 * grid[j], 1.0)
+                mean = v * (1 + (1 - v) / 2)
+                corners = [(v, failure[j])]
+                corners += [
+                    (grid[i + 1], failure[i])
+                    for i in range(j, grid.size - 1)
+                    if grid[i + 1] <= high
+                ]
+                corners.append((high, failure[grid <= high][-1]))
+                wanted[j] = max(
+                    y0 + (y1 - y0) * (mean - x0) / (x1 - x0)
+                    for x0, y0 in corners
+                    for x1, y1 in corners
+                    if x0 <= mean <= x1 and x0 < x1
+                )
+            failure = coverage.envelope_step(grid, failure)
+            assert failure == pytest.approx(wanted, rel=1e-9, abs=1e-300)
+            assert (failure >= wanted * (1 - 1e-12)).all()
+            assert (np.diff(failure) <= 1e-12).all()  # F_t is nonincreasing
+
+    def test_a_finer_grid_only_tightens(self):
+        bounds = [coverage.failure_bounds(0.1, 30, q) for q in (16, 64, 256)]
+        assert (bounds[0] >= bounds[1] - 1e-12).all()
+        assert (bounds[1] >= bounds[2] - 1e-12).all()
+
+    def test_the_bound_on_failure_holds_at_every_n(self):
+        """Six tests, false alarms below 6e-4; and a bound tightened too far is caught."""
+        rng = np.random.default_rng(1)
+        bound = coverage.failure_bounds(0.1, 29, 128)
+        counts = {n: failures(rng, 400, n, 0.1) for n in (3, 5, 7, 9, 11, 13)}
+        for n, count in counts.items():
+            assert not too_low(count, 400, bound[n])
+        assert too_low(counts[9], 400, bound[29])  # claims 9 values do what 29 do
+
+    @pytest.mark.parametrize("method", ["phases", "dynamic"])
+    def test_the_theorems_n_suffices(self, method):
+        """Failures at the theorem's n are no more than δ; at a third of it they are.
+
+        False alarms below 2e-4 a case."""
+        rng = np.random.default_rng(2)
+        tolerance, delta = 0.25, 0.05
+        n = n_rss(tolerance, delta, method)
+        assert not too_low(failures(rng, 200, n, tolerance), 200, delta)
+        assert too_low(failures(rng, 200, math.ceil(sign(delta)) - 1, tolerance), 200, delta)
+
+    def test_product_and_reach(self):
+        rng = np.random.default_rng(3)
+        n = n_rss_product(0.25, 0.1, "dynamic")
+        assert not too_low(failures(rng, 60, n, 0.25, "product", 1.0), 60, 0.1)
+        assert too_low(failures(rng, 200, 5, 0.25, "product", 1.0), 200, 0.1)
+        n = n_rss_reach(0.25, 2.0, 0.1)
+        assert n > n_rss(0.25, 0.1)
+        assert not too_low(failures(rng, 60, n, 0.25, "uniform", 2.0), 60, 0.1)
+
+    def test_the_uniform_component_of_the_product(self):
+        """ln(2)/4 of v·max(0,u) is uniform on [−1/2, 1/2]: every window there holds enough mass.
+
+        50 windows, binomial at 1e-4 each: false alarms below 5e-3; the mass is least at ±1/2."""
+        rng = np.random.default_rng(4)
+        z = rng.uniform(-1, 1, 200_000) * np.maximum(0, rng.uniform(-1, 1, 200_000))
+        counts = np.histogram(z[z != 0], np.linspace(-0.5, 0.5, 51))[0]
+        mixture = math.log(2) / 4 / 50
+        assert not any(
+            binomtest(int(c), z.size, mixture, alternative="less").pvalue < 1e-4 for c in counts
+        )
+        assert any(  # and no more than that: 1.3 times the weight is refuted
+            binomtest(int(c), z.size, 1.3 * mixture, alternative="less").pvalue < 1e-4
+            for c in counts
+        )
+
+    def test_tiny_tolerances_and_corners(self):
+        assert n_rss(0.5, 0.01) == 0
+        assert 0 < n_rss(1e-90, 1e-150) < 10**5
+        assert n_rss_reach(0.1, 0.5, 0.01) == n_rss(0.1, 0.01)
+        assert n_rss_product(1.0, 0.1) == 0
+        with pytest.raises(BadInput, match="phases"):
+            n_rss(1e-7, 0.1, "dynamic")
+        wide = TargetClass((1, 1), False, (9.0,), (9.0,), 1.0)
+        assert RandomSubsetSum().evaluate(wide, 0.1, 0.1) > RandomSubsetSum().evaluate(
+            unit_class(1, 1), 0.1, 0.1
+        )
+
+
+class TestPensia:
+    def test_the_example(self):
+        sizes = Pensia().evaluate(EXAMPLE, 0.1, 0.05)
+        assert sizes.tolist() == [1337, 1337, 1305]
+        assert parameters(EXAMPLE, [int(n) for n in sizes]) == 233_776
+
+    def test_the_formula_step_by_step(self):
+        dims, epsilon, delta = (3, 5, 2), 0.2, 0.1
+        events = 2 * (15 + 10)
+        wanted = [
+            n_rss_product(epsilon / (4 * math.sqrt(a * b)), delta / events)
+            for a, b in ((3, 5), (5, 2))
+        ]
+        assert Pensia().evaluate(unit_class(*dims), epsilon, delta).tolist() == wanted
+
+    def test_the_tolerances_give_epsilon(self):
+        """(1 + ε/2l)^l − 1 <= ε up to ε = 1, with room for the slack that norms are given."""
+        for depth in (1, 2, 5, 40):
+            target = unit_class(*[7] * (depth + 1))
+            for epsilon in (1e-6, 0.1, 1.0, 3.0):
+                taus = [7 * eta for eta in even_tolerances(target, epsilon)]
+                error = math.expm1(sum(math.log1p(t) for t in taus)) * (1 + 1e-9) ** depth
+                assert error <= 0.66 * min(epsilon, 1.0)
+
+    def test_biases_add_a_block(self):
+        plain = TargetClass((4, 4, 2), False, (1.0,) * 2, (1.0,) * 2, 1.0)
+        biased = TargetClass((4, 4, 2), True, (1.0,) * 2, (1.0,) * 2, 1.0)
+        etas = (0.01, 0.01)
+        sizes = block_sizes(biased, etas, 0.05)
+        assert sizes[0] == n_rss_product(0.01, 0.05 / (2 * (5 * 4 + 5 * 2)))
+        assert parameters(biased, (1, 1)) == 2 * 5 * 9 + 2 * 5 * 7
+        assert not Pensia().hypotheses(plain)
+        assert "biases" in Pensia().hypotheses(biased)[0]
+        with pytest.raises(BadInput, match="one a layer"):
+            block_sizes(biased, (0.1,), 0.1)
+
+    def test_hypotheses_are_named_one_by_one(self):
+        target = TargetClass((2, 2, 2), True, (1.0, 1.2), (0.5, 0.9), 3.0)
+        failed = Pensia().hypotheses(target)
+        assert len(failed) == 3
+        assert any("Layer 2" in sentence and "1.2" in sentence for sentence in failed)
+        assert any("entry" in sentence for sentence in Malach().hypotheses(target))
+        rounded = TargetClass((2, 2), False, (1 + 1e-12,), (0.5,), 1.0)
+        assert not Pensia().hypotheses(rounded)
+
+    def test_rates(self):
+        rate = Pensia("asymptotic").evaluate(EXAMPLE, [1e-2, 1e-3], 0.5)
+        assert rate[1] - rate[0] == pytest.approx(math.log(10))
+        assert rate[0, 0] == pytest.approx(math.log(4 * 4 * 3 / 1e-2))
+        polynomial = Malach("asymptotic").evaluate(EXAMPLE, [1e-2, 1e-3], 0.5)
+        assert polynomial[1] / polynomial[0] == pytest.approx(
+            100 * math.log2(48e3) / math.log2(4800)
+        )
+
+
+class TestMalach:
+    def test_pools_in_fifty_digits(self):
+        for eta, delta in ((0.5, 0.1), (1e-3, 1e-6), (1e-9, 0.5)):
+            with mpmath.workdps(50):
+                exact = 16 / mpmath.mpf(eta) ** 2 * mpmath.log(1 / mpmath.mpf(delta))
+            assert exact <= pool_size(eta, delta) <= exact * (1 + 2e-9) + 1
+
+    @pytest.mark.parametrize("weight", [0.0, 1e-3, 0.1, 0.5, 0.9, 1 - 1e-7, 1.0])
+    @pytest.mark.parametrize("eta", [1e-10, 1e-5, 1e-2, 0.3, 1.5])
+    def test_hit_probability_in_fifty_digits(self, weight, eta):
+        """Against ∫ ln(1/|z|)/4 over the window, split at 0; never above it."""
+        with mpmath.workdps(50):
+            low, high = mpmath.mpf(weight) - eta, mpmath.mpf(weight) + eta
+
+            def mass(t):
+                t = mpmath.mpf(t)
+                size = min(abs(t), 1)
+                return mpmath.sign(t) * (size * (1 - mpmath.log(size)) if size else 0) / 4
+
+            exact = mass(high) - mass(low)
+        found = hit_probability(eta, weight)
+        assert found <= exact
+        # beside |w| = 1 only half of the window is counted, to be safe from cancellation
+        assert found >= exact * (0.2 if weight == 1 - 1e-7 else 1 - 1e-4)
+
+    def test_hit_probability_against_quadrature(self):
+        import scipy.integrate
+
+        for weight, eta in ((0.3, 0.1), (0.9, 0.3), (0.05, 0.2)):
+            value = scipy.integrate.quad(
+                lambda z: -math.log(abs(z)) / 4 if z else 0.0,
+                weight - eta,
+                min(1.0, weight + eta),
+                points=[0.0] if eta > weight else None,
+            )[0]
+            assert hit_probability(eta, weight) == pytest.approx(value, rel=1e-5)
+
+    def test_larger_weights_are_harder(self):
+        for eta in (1e-4, 0.05, 0.7):
+            chances = [hit_probability(eta, w) for w in np.linspace(0, 1, 101)]
+            assert (np.diff(chances) <= 1e-15).all()
+
+    @pytest.mark.parametrize("largest", [0.3, 0.5, 0.9])
+    def test_product_matching_is_of_order_one_over_eta(self, largest):
+        for eta in (1e-2, 1e-4, 1e-8):
+            if eta < 1 - largest:
+                count = pool_size_product(eta, 0.01, largest)
+                assert count <= 2 + 4 / eta * math.log(100) / math.log(1 / largest)
+
+    @pytest.mark.parametrize("weight", [0.0, 0.6, 1.0])
+    def test_pools_suffice(self, weight):
+        """2000 pools each; false alarms below 1e-4 a check. Half a pool is not enough."""
+        rng = np.random.default_rng(7)
+        eta, delta, trials = 0.5, 0.1, 2000
+        K = int(pool_size(eta, delta))
+
+        def misses(size, product):
+            u, v = rng.uniform(-1, 1, (2, trials, size))
+            if product:
+                hit = (u > 0) & (np.abs(u * v - weight) <= eta / 4)
+            else:
+                hit = (u > 0) & (np.abs(u - weight) <= eta / 2) & (np.abs(v - 1) <= eta / 2)
+            return trials - int(hit.any(axis=1).sum())
+
+        assert not too_low(misses(K, False), trials, delta)
+        if weight != 0.6:  # in mid range the interval is twice as long
+            assert too_low(misses(K // 2, False), trials, delta)
+        K = int(pool_size_product(eta / 4, delta, weight))
+        assert not too_low(misses(K, True), trials, delta)
+        assert too_low(misses(max(1, K // 2), True), trials, delta)
+
+    def test_both_factors_right_is_enough(self):
+        """|uv − w| <= η on the corners and a grid of the two windows, in exact rationals."""
+        eta = Fraction(1, 4)
+        steps = [Fraction(k, 8) for k in range(-8, 9)]
+        for w in (Fraction(k, 8) for k in range(9)):
+            for a in steps:
+                for b in steps:
+                    u, v = w + a * eta / 2, 1 + b * eta / 2
+                    if 0 <= u <= 1 and v <= 1:
+                        assert abs(u * v - w) <= eta
+
+    def test_bounds_of_the_class(self):
+        narrow = TargetClass((16, 16), False, (1.0,), (0.25,), 1.0)
+        assert not Malach().hypotheses(narrow)
+        assert Malach("product").evaluate(narrow, 0.01, 0.1) < Malach().evaluate(narrow, 0.01, 0.1)
+        with pytest.raises(BadInput, match="largest"):
+            pool_size_product(0.1, 0.1, 1.5)
+
+
+class TestLowerBounds:
+    def test_no_draw_beats_counting(self):
+        rng = np.random.default_rng(11)
+        for tolerance in (0.2, 0.05, 0.01):
+            n = math.ceil(gadget(tolerance, 1.0)) - 1
+            assert failures(rng, 50, n, tolerance) == 50
+        best = (np.arange(3) * 0 + 2.0 ** -np.arange(1, 4)) * 2  # binary digits reach the bound
+        assert covers(np.concatenate([best, -best]), 0.125)
+
+    def test_signs_do_fail_that_often(self):
+        """Failure at n is at least 2^(1−n): refuted at 1e-4 if simulation shows less."""
+        rng = np.random.default_rng(12)
+        for n in (3, 5):
+            count = failures(rng, 3000, n, 0.4)
+            assert binomtest(count, 3000, 2.0 ** (1 - n), alternative="less").pvalue > 1e-4
+        assert sign(0.25) == 3.0
+
+    def test_lower_is_below_upper(self):
+        for eta in (0.1, 0.01, 1e-4):
+            for delta in (0.3, 0.01):
+                above = n_rss_reach(eta, 1.0, delta)
+                assert Counting("gadget").evaluate(unit_class(1, 1), eta, delta) <= above
+                assert FirstMoment().evaluate(unit_class(1, 1), eta, delta) <= above
+
+    def test_theorem_two(self):
+        assert separated(3, 5, 2.0**-11) == 150
+        square = Counting().evaluate(unit_class(6, 6), 2.0**-11, 0.5)
+        assert square == pytest.approx(6 * 6 * 10 - 1)
+
+    def test_packing_numbers_are_that_large(self):
+        """A greedy maximal 2ε-separated set of 2x1 and 1x2 matrices on a fine grid."""
+        epsilon, step = 0.1, 0.02
+        axis = np.arange(-1, 1 + step / 2, step)
+        disc = np.array([(a, b) for a in axis for b in axis if a * a + b * b <= 1])
+        kept = np.empty((0, 2))
+        for point in disc:
+            if not len(kept) or np.linalg.norm(kept - point, axis=1).min() > 2 * epsilon:
+                kept = np.vstack([kept, point])
+        # a grid misses at most step/sqrt(2), so it is maximal for a slightly larger distance
+        assert math.log2(len(kept)) >= separated(2, 1, epsilon + step / math.sqrt(2) / 2)
+
+    def test_hidden_layers_tell_their_weights_apart(self):
+        """The metric inequalities behind each position, on random matrices."""
+        rng = np.random.default_rng(13)
+
+        def relu(a):
+            return np.maximum(a, 0)
+
+        for _ in range(300):
+            W, V = rng.normal(size=(2, 3, 4))
+            norm = np.linalg.norm(W - V, 2)
+            x = np.linalg.svd(W - V)[2][0]
+            first = max(np.linalg.norm(relu(W @ s) - relu(V @ s)) for s in (x, -x))
+            assert first >= norm / 2 - 1e-12
+            parts = [relu(x), relu(-x)]
+            last = max(np.linalg.norm((W - V) @ p) / np.linalg.norm(p) for p in parts if p.any())
+            assert last >= norm / math.sqrt(2) - 1e-12
+            cube = rng.uniform(0, 12**-0.5, (3, 4))
+            assert np.linalg.norm(cube, 2) <= 1 + 1e-12
+
+    def test_layers_in_fifty_digits(self):
+        dims, epsilon = (5, 4, 3, 6), 1e-3
+        with mpmath.workdps(50):
+            e = mpmath.mpf(epsilon)
+            first = 5 * 3 * mpmath.log(1 / (4 * e), 2)
+            last = 3 * 6 * mpmath.log(1 / (2 * mpmath.sqrt(2) * e), 2)
+            ball = 4 * mpmath.pi / 3
+            middle = mpmath.log(mpmath.mpf(12) ** -6 / (ball * (2 * e) ** 3) ** 4, 2)
+            wanted = max(first, middle, last)
+        assert separated_targets(dims, epsilon) == pytest.approx(float(wanted), rel=1e-12)
+        deep = separated_targets((2, 9, 9, 2), epsilon)  # bottlenecks at both ends
+        assert deep <= separated(2, 9, epsilon)
+
+    def test_norms_and_radius_scale_epsilon(self):
+        base = Counting().evaluate(unit_class(3, 3, 3), 1e-3, 0.5)
+        scaled = TargetClass((3, 3, 3), True, (2.0, 5.0), (1.0, 1.0), 4.0, 3.0)
+        assert Counting().evaluate(scaled, 30e-3, 0.5) == pytest.approx(base)
+        assert not Counting().hypotheses(scaled)
+        unknown = TargetClass((3, 3), False, (1.0,), (1.0,), 1.0)
+        assert Counting().evaluate(unknown, 1e-3, 0.5) == 0
+
+    def test_the_diamond_source_obeys_it(self):
+        """Pensia's explicit source has more weights than counting demands, as it must."""
+        for epsilon in (0.3, 1e-2, 1e-6):
+            sizes = [int(n) for n in Pensia().evaluate(EXAMPLE, epsilon, 0.5)]
+            assert parameters(EXAMPLE, sizes) >= Counting().evaluate(EXAMPLE, epsilon, 0.5)
+
+    def test_central_densities(self):
+        """Against the exact values of 1, 2, 3, 4 uniforms and the Gaussian limit."""
+        assert [central_density(k) for k in (1, 2, 3, 4)] == [
+            Fraction(1, 2), Fraction(1, 2), Fraction(3, 8), Fraction(1, 3),
+        ]  # fmt: skip
+        assert float(central_density(60)) == pytest.approx(
+            1 / math.sqrt(2 * math.pi * 20), rel=0.01
+        )
+
+    def test_one_target_is_met_no_more_often(self):
+        """Three tests at 1e-4; a tenth of the bound is refuted."""
+        rng = np.random.default_rng(14)
+        trials, z, eta = 2000, 0.3, 0.02
+        for n in (3, 5, 6):
+            hits = 0
+            for _ in range(trials):
+                sums = np.zeros(1)
+                for value in rng.uniform(-1, 1, n):
+                    sums = np.concatenate([sums, sums + value])
+                hits += bool((np.abs(sums - z) <= eta).any())
+            assert not too_low(hits, trials, hit_bound(n, eta))
+        assert too_low(hits, trials, hit_bound(6, eta) / 10)
+        n = least_values(1e-6, 0.5)
+        assert hit_bound(n, 1e-6) >= 0.5 > hit_bound(n - 1, 1e-6)

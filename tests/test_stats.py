@@ -225,10 +225,9 @@ def test_an_error_that_grows_supports_nothing() -> None:
 def test_control_laws_get_the_right_answer_in_95_percent_of_repeats(law: str) -> None:
     """Skewed, correlated noise through the whole pipeline, 20 seeds.
 
-    Measured right in 99.5 to 100 %; were the pipeline right in exactly 97 %, 200 repeats would
-    fall below 95 % with chance 0.03, at 99 % with chance 1e-5.  Lack of fit may reject 1 % of the
-    two true laws (at most 3.5 % of 200 with chance 0.999), and γ's interval covers 95 % (at
-    least 91 % with chance 0.99).
+    Measured right in 98 to 100 % of 600 repeats; at 98 % fewer than 190 of 200 come with chance
+    0.003.  Lack of fit may reject 1 % of the two true laws (more than 7 of 200 with chance 0.001),
+    and γ's interval covers 95 % (fewer than 178 of 200 with chance 4e-4).
     """
     n = POWER_N if law == "power" else EXPONENTIAL_N
     right = {"power": "polynomial", "exponential": "logarithmic", "mixed": "neither"}[law]
@@ -244,7 +243,7 @@ def test_control_laws_get_the_right_answer_in_95_percent_of_repeats(law: str) ->
     assert answers[right] >= 0.95 * REPEATS, answers
     if law != "mixed":
         assert rejected <= 0.035 * REPEATS
-        assert covered >= 0.91 * REPEATS
+        assert covered >= 0.89 * REPEATS
         wrong = {"polynomial", "logarithmic"} - {right}
         assert sum(answers[w] for w in wrong) == 0
 
@@ -323,13 +322,13 @@ def _needed(law: str, seeds: int, rng: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.parametrize("law", ["logarithmic", "polynomial"])
 def test_the_n_needed_tells_the_law(law: str) -> None:
-    """100 seeds: measured right in 97 to 100 % of 100 repeats."""
+    """100 seeds; right in 98 % of 200 repeats, at which 4 or more of 60 fail with chance 0.03."""
     rng = np.random.default_rng(23)
     answers: Counter[str] = Counter()
-    for repeat in range(100):
+    for repeat in range(60):
         fit = stats.need_fit(EPSILONS, _needed(law, 100, rng), repeat, 1000)
         answers[stats.law_verdict(fit).law] += 1
-    assert answers[law] >= 95, answers
+    assert answers[law] >= 57, answers
     line = stats.line_fit(np.log2(1 / EPSILONS), _needed("logarithmic", 100, rng), 0)
     assert line.low <= 1.05 <= line.high
 

@@ -95,7 +95,8 @@ class Problem:
             )
         tolerance = None
         if self.epsilon is not None:
-            tolerance = np.broadcast_to(np.asarray(self.epsilon, np.float64), self.targets.shape)
+            tolerance = np.empty(self.targets.shape)  # one memory layout, so one compiled kernel
+            tolerance[:] = self.epsilon
         return np.atleast_2d(self.values), self.targets, tolerance
 
 
@@ -133,7 +134,7 @@ def load(name: str) -> type[Solver]:
     """The solver class that the file of that name defines (dashes count as underscores)."""
     from slth.plugins import load as load_plugin
 
-    return load_plugin(__name__, name, Solver)
+    return load_plugin(__name__, name, Solver)  # type: ignore[type-abstract]
 
 
 def _exactly_float64(name: str, given: ArrayLike) -> Floats:

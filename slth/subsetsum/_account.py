@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from slth.errors import BadInput
 from slth.subsetsum import Floats, Problem, Solution, Status
 from slth.threads import chunks, workers
 
@@ -33,6 +34,7 @@ def finish(
     lower: Floats | None = None,
     used: NDArray[np.int64] | None = None,
     threads: int | None = None,
+    admissible: NDArray[np.bool_] | None = None,
 ) -> Solution:
     """Error and status of masks `[N, n]`.
 
@@ -40,26 +42,30 @@ def finish(
     Solved means error <= epsilon; without an epsilon it means that the error is as low as `lower`
     up to twice the float rounding of the sums (twice `rounding_bound`, zero on dyadic grids).
     None exists means lower > epsilon, where a target out of reach of all sums counts as well.
+    admissible: `[N]`, False where the mask is not even of the kind asked for (exactly k kept); with
+    lower = inf that says that there is no such subset at all, with or without an epsilon.
     """
     values, targets, epsilon = problem.rows()
     error = errors(values, mask, targets, threads)
-    floor = np.full(len(targets), -np.inf) if lower is None else lower
-    status = np.full(len(targets), Status.GAVE_UP, np.int8)
+    floor = np.full(len(targets), -np.inf) if lower is None else lower.copy()
     if epsilon is None:
-        open_rows = np.flatnonzero(np.isfinite(floor) & np.isfinite(error))
-        slack = 2 * bounds(values, targets, open_rows)
-        tight = error[open_rows] <= floor[open_rows] + slack
-        tight |= error[open_rows] <= floor[open_rows]
-        status[open_rows[tight]] = Status.SOLVED
+        solved = np.zeros(len(targets), np.bool_)
+        rows = np.flatnonzero(np.isfinite(floor) & np.isfinite(error))
+        with np.errstate(invalid="ignore"):
+            slack = np.nan_to_num(2 * bounds(values, targets, rows))
+        solved[rows] = error[rows] <= floor[rows] + slack
+        none = np.isposinf(floor)
     else:
         solved = error <= epsilon
-        status[solved] = Status.SOLVED
-        missed = np.flatnonzero(~solved)
-        if missed.size:
-            floor = floor.copy()
-            floor[missed] = np.maximum(floor[missed], out_of_reach(values, targets, missed))
-            none = floor[missed] > epsilon[missed]
-            status[missed[none]] = Status.NONE_EXISTS
+        rows = np.flatnonzero(~solved)
+        if rows.size:
+            floor[rows] = np.maximum(floor[rows], out_of_reach(values, targets, rows))
+        none = floor > epsilon
+    if admissible is not None:
+        solved &= admissible
+    status = np.full(len(targets), Status.GAVE_UP, np.int8)
+    status[none] = Status.NONE_EXISTS
+    status[solved] = Status.SOLVED
     return Solution(mask, error, status, used)
 
 
@@ -111,3 +117,15 @@ def out_of_reach(values: Floats, targets: Floats, rows: NDArray[np.intp]) -> Flo
         gap = np.maximum(targets[rows] - most, least - targets[rows])
         floor = gap - (v.shape[1] + 4) * 2.0**-52 * size
     return np.where(np.isfinite(floor), floor, -np.inf)
+
+
+def refuse_more_than(most: int, values: Floats) -> None:
+    """Raises BadInput where a row has more than `most` usable values."""
+    count = int(np.count_nonzero(values, axis=1).max())
+    if count > most:
+        raise BadInput(
+            "values",
+            f"{count} usable values in a row",
+            f"up to {most}",
+            "use FirstHit, Greedy or BestSingle, or fewer values",
+        )

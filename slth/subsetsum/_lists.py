@@ -132,7 +132,7 @@ def closest(a, na, b, nb):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def shift(sums, size, target, out):  # type: ignore[no-untyped-def]
-    """out[:size] = sums - target, then inf: its entry nearest to b[j] pairs with -b[j], also a sum."""
+    """out[:size] = sums - target, then inf: its entry nearest to b[j] pairs with the sum -b[j]."""
     for i in range(size):
         out[i] = sums[i] - target
     out[size] = np.inf
@@ -140,7 +140,7 @@ def shift(sums, size, target, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def pack(values, begin, limit, packed, place):  # type: ignore[no-untyped-def]
-    """The first `limit` non-zero values from place `begin` on; returns (count, total, next place)."""
+    """The first `limit` non-zero values from place `begin` on: (count, total, next place)."""
     count = 0
     total = 0.0
     at = begin
@@ -170,11 +170,10 @@ def build(values, start, stop, list_, spare):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def keep(mask, place, start, stop, bits):  # type: ignore[no-untyped-def]
     """Set mask where place[start:stop:2] has its bit set."""
-    bit = 0
     for position in range(start, stop, 2):
-        if (bits >> bit) & 1:
+        if bits & 1:
             mask[place[position]] = True
-        bit += 1
+        bits >>= 1
 
 
 @njit(cache=True, nogil=True)

@@ -27,8 +27,8 @@ class FirstHit(Solver):
     where it is out of the window's reach, else the nearest miss is kept and its rest is searched.
 
     window: 1 to 44 usable values; a thread holds four lists of 2^(window/2) float64 (8 MiB at 36).
-    threads: None for all cores. Rows are given up where sums pass 2^999. None exists is claimed only
-    within one window, or for targets out of reach. Raises BadInput without an epsilon.
+    threads: None for all cores. Rows are given up where sums pass 2^999. None exists is claimed
+    only within one window, or for targets out of reach. Raises BadInput without an epsilon.
     """
 
     window: int = 36

@@ -116,7 +116,7 @@ def _array(name: str, value: ArrayLike, ndim: int) -> Floats:
     array = np.asarray(value)
     if array.dtype.kind != "f":
         raise BadInput(name, f"dtype {array.dtype}", "float32 or float64", "convert the weights")
-    array = np.ascontiguousarray(array, dtype=np.float64)
+    array = np.array(array, dtype=np.float64, order="C")  # a copy: frozen below
     if array.ndim != ndim or array.size == 0:
         raise BadInput(
             name, f"shape {array.shape}", f"{ndim} dimensions, none empty", "check the layer"

@@ -1,0 +1,90 @@
+"""Reading a model from disk without running anything that the file brings along.
+
+A model file holds a `torch.nn.Sequential` of supported layers and is unpickled by torch's
+weights-only reader with an allow-list. Any other model is given as `module.py:factory` (code that
+the user names and trusts) plus a state dict, which again is read weights-only.
+"""
+
+from __future__ import annotations
+
+import pickle
+import runpy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slth.errors import BadInput
+from slth.target import SUPPORTED, Target, from_module
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def read(spec: str, state: str | None = None) -> Target:
+    """The target that `spec` names: `model.pt`, `module.py:factory` with a state-dict file, or one
+    of the built-in targets `digits`, `digits-untouched`.
+
+    Raises BadInput on files that are missing, damaged, or hold anything but tensors and supported
+    layers.
+    """
+    if spec in ("digits", "digits-untouched"):
+        from slth.nets import digits
+
+        return digits.load() if spec == "digits" else digits.load_untouched()
+    path, _, factory = spec.partition(".py:")
+    if factory:
+        return from_module(_from_factory(Path(path + ".py"), factory, state))
+    if state is not None:
+        raise BadInput("state", state, "none with a model file", "give module.py:factory with it")
+    return from_module(_load_sequential(Path(spec)))
+
+
+def _load_sequential(path: Path) -> nn.Module:
+    from torch import nn
+
+    model = _unpickle(path, (nn.Sequential, nn.Linear, nn.ReLU, nn.Flatten, nn.Identity))
+    if not isinstance(model, nn.Sequential):
+        raise BadInput(
+            str(path),
+            f"a {type(model).__name__}",
+            SUPPORTED,
+            "torch.save the Sequential itself, or give module.py:factory and the state dict",
+        )
+    return model
+
+
+def _from_factory(path: Path, factory: str, state: str | None) -> nn.Module:
+    from torch import nn
+
+    if not path.is_file():
+        raise BadInput("model", path, "a Python file that exists", "check the path")
+    make = runpy.run_path(str(path)).get(factory)
+    if not callable(make):
+        raise BadInput("model", f"{path}:{factory}", "a function in that file", "check its name")
+    module = make()
+    if not isinstance(module, nn.Module):
+        raise BadInput("model", f"a {type(module).__name__}", "a torch.nn.Module", "return a model")
+    if state is not None:
+        tensors = _unpickle(Path(state), ())
+        try:
+            module.load_state_dict(tensors)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise BadInput("state", state, "a state dict of that model", str(error)) from None
+    return module
+
+
+def _unpickle(path: Path, allowed: tuple[type, ...]) -> Any:
+    import torch
+
+    if not path.is_file():
+        raise BadInput("model", path, "a file that exists", "check the path")
+    try:
+        with torch.serialization.safe_globals([*allowed]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = next((line for line in str(error).splitlines() if "GLOBAL" in line), str(error))
+        raise BadInput(
+            str(path),
+            reason.strip()[:90] or type(error).__name__,
+            "tensors and " + SUPPORTED,
+            "save the model anew with torch.save, or give module.py:factory and a state dict",
+        ) from None

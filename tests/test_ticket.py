@@ -1,0 +1,385 @@
+"""Tickets: gadgets within tolerance, three evaluations that agree, a file that proves itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slth.construct import constructions
+from slth.construct import load as load_construction
+from slth.construct.malach import Malach
+from slth.construct.pensia import Pensia
+from slth.domain import Ball, Box
+from slth.errors import BadInput
+from slth.laws import Normal, Rademacher, Uniform
+from slth.source import Source
+from slth.target import Target
+from slth.ticket import Kept, Ticket, load
+from slth.verify import verify
+
+
+def random_target(seed: int, dims: tuple[int, ...] = (3, 5, 2), bias: bool = True) -> Target:
+    rng = np.random.default_rng(seed)
+    weights = [rng.uniform(-1, 1, (b, a)) / np.sqrt(a) for a, b in pairwise(dims)]
+    biases = [rng.uniform(-0.5, 0.5, b) if bias else None for b in dims[1:]]
+    return Target(tuple(weights), tuple(biases))
+
+
+@pytest.fixture(scope="module")
+def target() -> Target:
+    return random_target(0)
+
+
+@pytest.fixture(scope="module")
+def ticket(target: Target) -> Ticket:
+    construction = Pensia(epsilon=0.05)
+    return construction.build(target, construction.source_for(target, seed=1, n=64))
+
+
+VARIANTS = [
+    (Pensia(epsilon=0.05), 64),
+    (Pensia(epsilon=0.05, halves="needed"), 64),
+    (Pensia(), 20),
+    (Malach(epsilon=2.0), 4000),
+    (Malach(), 500),
+    (Malach(match="product", epsilon=0.5), 4000),
+    (Malach(match="product"), 500),
+]
+
+
+def exact_slopes(ticket: Ticket, layer: int) -> tuple[list, list]:  # type: ignore[type-arg]
+    """Sums of kept products as fractions, from the whole dense matrices and masks."""
+    source = ticket.source
+    into, out, bias = source.in_matrix(layer), source.out_matrix(layer), source.bias_vector(layer)
+    in_mask, bias_mask, out_mask = ticket._masks(layer)
+    rows = []
+    for sign in (1, -1):
+        row = [[Fraction(0)] * source.blocks(layer) for _ in range(source.dims[layer + 1])]
+        for j, k in np.argwhere(out_mask):
+            for a in range(source.blocks(layer)):
+                inner = into[k, a] * in_mask[k, a] if a < source.dims[layer] else 0.0
+                if a == source.dims[layer] and bias is not None:
+                    inner = bias[k] * bias_mask[k]
+                if inner * sign > 0:
+                    row[j][a] += Fraction(inner) * Fraction(out[j, k])
+        rows.append(row)
+    return rows[0], rows[1]
+
+
+@pytest.mark.parametrize(("construction", "n"), VARIANTS, ids=str)
+def test_every_gadget_is_within_its_claim_on_both_halves(construction, n, target) -> None:  # type: ignore[no-untyped-def]
+    ticket = construction.build(target, construction.source_for(target, seed=3, n=n))
+    claim = ticket.claim
+    for layer in range(target.depth):
+        positive, negative = exact_slopes(ticket, layer)
+        for j, a in np.ndindex(target.augmented(layer).shape):
+            w = Fraction(target.augmented(layer)[j, a])
+            assert abs(positive[j][a] - w) <= Fraction(claim.achieved[layer])
+            if a < target.dims[layer] and (layer == 0 or claim.halves == "both"):
+                assert abs(negative[j][a] - w) <= Fraction(claim.achieved[layer])
+            assert abs(positive[j][a] - Fraction(_entry(ticket, layer, j, a))) <= Fraction(
+                ticket.effective.slack[layer][j, a if a < target.dims[layer] else -1]
+            )
+    assert verify(ticket, target).ok
+    if claim.tolerances is not None:
+        assert claim.met
+        assert claim.error_bound <= construction.epsilon
+        assert all(a <= t for a, t in zip(claim.achieved, claim.tolerances, strict=True))
+
+
+def _entry(ticket: Ticket, layer: int, j: int, a: int) -> float:
+    effective = ticket.effective
+    width = ticket.source.dims[layer]
+    return float(effective.positive[layer][j, a] if a < width else effective.bias[layer][j])
+
+
+@pytest.mark.parametrize(("construction", "n"), VARIANTS, ids=str)
+def test_claim_holds_at_random_and_negative_inputs(construction, n, target) -> None:  # type: ignore[no-untyped-def]
+    ticket = construction.build(target, construction.source_for(target, seed=4, n=n))
+    x = np.random.default_rng(0).normal(size=(4000, 3))
+    x /= np.maximum(1, np.linalg.norm(x, axis=1, keepdims=True))
+    gap = np.linalg.norm(ticket(x) - target(x), axis=1)
+    assert gap.max() <= ticket.claim.error_bound + 1e-12
+    assert gap.max() > 1e-9  # the comparison is not of a thing with itself
+
+
+def test_source_does_not_depend_on_the_target() -> None:
+    """Same class constants, other weights: the same random network (rule 2)."""
+    construction = Pensia(epsilon=0.1, delta=0.1)
+    a = random_target(1)
+    b = Target(tuple(-w for w in a.weights), tuple(-c for c in a.biases if c is not None))
+    sources = [construction.source_for(t, seed=5) for t in (a, b)]
+    assert sources[0] == sources[1]
+    assert min(sources[0].n) > 500  # the theorem's own width
+
+
+def test_the_same_seed_gives_the_same_ticket_and_another_seed_another(target: Target) -> None:
+    def mask(seed: int) -> list[list[int]]:
+        p = Pensia(epsilon=0.05)
+        ticket = p.build(target, p.source_for(target, seed, 64))
+        return [k.indices.tolist() for pair in ticket.kept for k in pair]
+
+    assert mask(1) == mask(1)
+    assert mask(1) != mask(2)
+
+
+def test_a_wider_source_keeps_a_first_hit(target: Target) -> None:
+    """Sources are nested, and first hits look at a prefix: what was solved stays as it is."""
+    p = Pensia(epsilon=0.05)
+    a = p.build(target, p.source_for(target, 1, 80))
+    b = p.build(target, p.source_for(target, 1, 3000))
+    assert a.claim.unmet == 0
+    for x, y in zip(a.kept, b.kept, strict=True):
+        for i, j in zip(x, y, strict=True):
+            assert (i.indices == j.indices).all()
+            assert (i.indptr == j.indptr).all()
+
+
+def test_too_narrow_a_source_is_a_result(target: Target) -> None:
+    p = Pensia(epsilon=0.001)
+    ticket = p.build(target, p.source_for(target, 1, 6))
+    assert ticket.claim.unmet > 0
+    assert not ticket.claim.met
+    assert verify(ticket, target).ok  # what it does claim is true
+
+
+# -- the three evaluations ---------------------------------------------------------------------
+
+
+def test_module_compact_and_call_agree_within_rounding(ticket: Ticket) -> None:
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    whole, small = ticket.module(), ticket.compact()
+    expected = ticket(x)
+    for net in (whole, small):
+        assert np.abs(net(torch.from_numpy(x)).detach().numpy() - expected).max() < 1e-13
+    assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in whole.parameters())
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), st.booleans())
+def test_all_three_agree_exactly_on_dyadic_data(seed: int, bias: bool) -> None:
+    """Rademacher weights, integer targets and dyadic inputs: every sum is exact in float64."""
+    rng = np.random.default_rng(seed)
+    dims = (3, 4, 2)
+    target = Target(
+        tuple(rng.integers(-2, 3, (b, a)).astype(float) for a, b in pairwise(dims)),
+        tuple(rng.integers(-2, 3, b).astype(float) if bias else None for b in dims[1:]),
+    )
+    p = Pensia(epsilon=0.25)
+    source = p.source_for(target, seed, 40, law=Rademacher())
+    ticket = p.build(target, source)
+    assert ticket.claim.achieved == (0.0, 0.0)
+    x = rng.integers(-64, 64, (20, 3)) / 16
+    expected = target(x)
+    assert (ticket(x) == expected).all()
+    for net in (ticket.module(), ticket.compact(), ticket.module(torch.float32)):
+        got = net(torch.from_numpy(x).to(net[0].weight.dtype)).detach().numpy()
+        assert (got == expected).all()
+
+
+def test_module_follows_the_conventions_of_torch_pruning(ticket: Ticket) -> None:
+    net = ticket.module()
+    odd, even = net[0], net[2]
+    assert torch.equal(odd.weight_orig, torch.from_numpy(ticket.source.in_matrix(0)))
+    assert torch.equal(even.weight_orig, torch.from_numpy(ticket.source.out_matrix(0)))
+    for layer in (odd, even):
+        assert set(layer.weight_mask.unique().tolist()) <= {0.0, 1.0}
+        assert torch.equal(layer.weight, layer.weight_orig * layer.weight_mask)
+    kept = sum(int(m.weight_mask.sum()) for m in net if hasattr(m, "weight_mask"))
+    kept += sum(int(m.bias_mask.sum()) for m in net if hasattr(m, "bias_mask"))
+    assert kept == ticket.kept_in + ticket.kept_out
+    random_weights = sum(m.weight_orig.numel() for m in net if hasattr(m, "weight_orig"))
+    random_weights += sum(m.bias_orig.numel() for m in net if hasattr(m, "bias_orig"))
+    assert random_weights == ticket.source.parameters
+    assert ticket.density == kept / random_weights
+    assert ticket.compression == pytest.approx(random_weights / kept)
+
+
+def test_float32_module_holds_every_weight_exactly(ticket: Ticket) -> None:
+    assert torch.equal(
+        ticket.module(torch.float32)[2].weight_orig.double(), ticket.module()[2].weight_orig
+    )
+
+
+def test_module_refuses_beyond_its_limit_and_names_the_way_out(ticket: Ticket) -> None:
+    with pytest.raises(BadInput, match=r"bytes with masks.*compact\(\)"):
+        ticket.module(limit=1000)
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+
+def test_save_and_load(ticket: Ticket, target: Target, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "t.npz"
+    ticket.save(path)
+    again = load(path)
+    assert again.claim == ticket.claim
+    assert again.source == ticket.source
+    x = np.random.default_rng(0).normal(size=(10, 3))
+    assert (again(x) == ticket(x)).all()
+    assert verify(again, target).ok
+    first = path.read_bytes()
+    ticket.save(path)
+    assert path.read_bytes() == first
+
+
+def flip(ticket: Ticket) -> Ticket:
+    """Drop one kept out-weight of the first gadget that has any."""
+    kept = ticket.kept[0][0]
+    g = int(np.flatnonzero(np.diff(kept.indptr))[0])
+    indptr = kept.indptr.copy()
+    indptr[g + 1 :] -= 1
+    changed = Kept(indptr, np.delete(kept.indices, kept.indptr[g]))
+    return replace(ticket, kept=((changed, ticket.kept[0][1]), *ticket.kept[1:]))
+
+
+def shrink(ticket: Ticket, **change: object) -> Ticket:
+    return replace(ticket, claim=replace(ticket.claim, **change))  # type: ignore[arg-type]
+
+
+TAMPERED = {
+    "a flipped mask bit": flip,
+    "another seed": lambda t: replace(t, source=replace(t.source, seed=t.source.seed + 1)),
+    "a shrunk bound": lambda t: shrink(t, error_bound=t.claim.error_bound * 0.99),
+    "a shrunk gadget error": lambda t: shrink(
+        t, achieved=(t.claim.achieved[0] * 0.99, *t.claim.achieved[1:])
+    ),
+    "a hidden failure": lambda t: shrink(t, unmet=t.claim.unmet + 1),
+    "looser tolerances": lambda t: shrink(t, tolerances=tuple(2 * e for e in t.claim.tolerances)),
+    "too few kept": lambda t: shrink(t, kept_out=t.claim.kept_out - 1),
+    "a smaller epsilon": lambda t: shrink(t, epsilon=t.claim.epsilon / 2),
+    "a wider domain": lambda t: shrink(t, domain=Ball(2.0, 3).to_json()),
+    "another law": lambda t: replace(t, source=replace(t.source, law=Normal())),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_verify_sees_through_a_tampered_ticket(how, ticket, target, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "t.npz"
+    TAMPERED[how](ticket).save(path)
+    report = verify(load(path), target)
+    assert not report.ok
+    assert report.false
+
+
+def test_verify_sees_an_edited_target_weight(ticket: Ticket, target: Target) -> None:
+    weights = [w.copy() for w in target.weights]
+    weights[1][0, 0] = np.nextafter(weights[1][0, 0], 2)
+    edited = Target(tuple(weights), target.biases)
+    assert not verify(ticket, edited).ok
+    # even where the fingerprint is forged along with it
+    weights[1][0, 0] += 0.3
+    edited = Target(tuple(weights), target.biases)
+    forged = shrink(ticket, target=edited.fingerprint)
+    assert [c.statement for c in verify(forged, edited).false]
+
+
+def test_header_is_plain_json_and_holds_no_weight(ticket: Ticket, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    ticket.save(tmp_path / "t.npz")
+    with np.load(tmp_path / "t.npz", allow_pickle=False) as data:
+        header = json.loads(bytes(data["header"]).decode())
+        assert all(data[k].dtype.kind in "iu" for k in data.files)
+    assert header["source"]["seed"] == 1
+    assert header["claim"]["construction"] == "pensia"
+
+
+# -- constructions ---------------------------------------------------------------------------------
+
+
+def test_malach_keeps_one_neuron_a_half_with_both_weights_right(target: Target) -> None:
+    """The proof's own condition, against a scan of all neurons."""
+    m = Malach()
+    source = m.source_for(target, 2, 300)
+    ticket = m.build(target, source)
+    for layer in range(2):
+        weights = target.augmented(layer)
+        for half, kept in enumerate(ticket.kept[layer]):
+            u, v = source.in_weights(layer, half), source.out_weights(layer, half)
+            sign = 1 - 2 * half
+            for j, a in np.ndindex(weights.shape):
+                if half and a == target.dims[layer]:
+                    continue
+                g = a * weights.shape[0] + j
+                chosen = kept.indices[kept.indptr[g] : kept.indptr[g + 1]]
+                assert chosen.size == 1
+                miss = np.maximum(
+                    np.abs(u[a] - sign * abs(weights[j, a])),
+                    np.abs(v[a, j] - sign * np.sign(weights[j, a])),
+                )
+                assert miss[chosen[0]] == miss[sign * u[a] > 0].min()
+
+
+def test_malach_product_is_the_best_single_product(target: Target) -> None:
+    m = Malach(match="product")
+    source = m.source_for(target, 2, 300)
+    ticket = m.build(target, source)
+    u, v = source.in_weights(0, 0), source.out_weights(0, 0)
+    kept = ticket.kept[0][0]
+    for j, a in np.ndindex(target.augmented(0).shape):
+        w = target.augmented(0)[j, a]
+        error = np.where(u[a] > 0, np.abs(u[a] * v[a, j] - w), np.inf)
+        g = a * 5 + j
+        assert error[kept.indices[kept.indptr[g]]] == error.min()
+
+
+def test_zero_weights_are_approximated_by_nothing() -> None:
+    target = Target((np.array([[0.0, 0.3]]),), (None,))
+    ticket = Malach().build(target, Source((2, 1), 50, False, 0))
+    assert [np.diff(k.indptr).tolist() for k in ticket.kept[0]] == [[0, 1], [0, 1]]
+
+
+def test_hypotheses_that_fail_are_named_and_the_ticket_still_stands(target: Target) -> None:
+    p = Pensia(epsilon=0.05)
+    ticket = p.build(target, p.source_for(target, 1, 64, law=Uniform(-2.0, 2.0)))
+    text = " ".join(ticket.claim.failed)
+    assert "biases" in text
+    assert "uniform" in text
+    assert ticket.claim.met
+    clean = Target((np.array([[0.5, 0.1]]),), (None,))
+    assert p.build(clean, p.source_for(clean, 1, 64)).claim.failed == ()
+
+
+def test_claims_on_a_box(target: Target) -> None:
+    p = Pensia(epsilon=0.05, domain=Box(np.zeros(3), np.full(3, 2.0)))
+    ticket = p.build(target, p.source_for(target, 1, 64))
+    assert verify(ticket, target).ok
+    x = np.random.default_rng(1).uniform(0, 2, (2000, 3))
+    assert np.linalg.norm(ticket(x) - target(x), axis=1).max() <= ticket.claim.error_bound
+
+
+def test_malach_beyond_any_scan_says_so_with_the_number(target: Target) -> None:
+    with pytest.raises(BadInput, match=r"e\+\d+ neurons a half.*pensia"):
+        Malach(epsilon=1e-3, delta=0.1).source_for(target, 0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t: Pensia(epsilon=0.0),
+        lambda t: Pensia(epsilon=float("nan")),
+        lambda t: Pensia(delta=1.0),
+        lambda t: Pensia(delta=0.0),
+        lambda t: Pensia(halves="one"),  # type: ignore[arg-type]
+        lambda t: Malach(match="none"),  # type: ignore[arg-type]
+        lambda t: Pensia().source_for(t, 0),
+        lambda t: Pensia().build(t, Source((3, 5, 3), 9, True, 0)),
+        lambda t: Pensia().build(t, Source((3, 5, 2), 9, False, 0)),
+        lambda t: Pensia(domain=Ball(1.0, 7)).build(t, Source((3, 5, 2), 9, True, 0)),
+        lambda t: load_construction("pensja"),
+    ],
+)
+def test_bad_requests_are_refused(make, target: Target) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(BadInput, match="remedy: "):
+        make(target)
+
+
+def test_every_construction_is_exercised_here() -> None:
+    assert {type(c).__module__.rsplit(".", 1)[-1] for c, _ in VARIANTS} == set(constructions())

@@ -149,10 +149,12 @@ def _exactly_float64(name: str, given: ArrayLike) -> Floats:
     if array.size == 0:
         raise BadInput(name, f"shape {array.shape}", "at least one entry", "give some values")
     with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(array, dtype=np.float64)
+        converted = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
     if not np.isfinite(converted).all():
         at = tuple(int(k) for k in np.argwhere(~np.isfinite(converted))[0])
-        raise BadInput(name, f"{array[at]} at {at}", "finite float64 numbers", "remove it")
+        raise BadInput(
+            name, f"{array[at]} at {at}" if at else array, "finite float64 numbers", "remove it"
+        )
     if array.dtype.kind != "f" and not _same_integers(array, converted):
         raise BadInput(
             name, f"{array.dtype} beyond 2^53", "exact in float64", "divide by a power of 2"
@@ -161,8 +163,6 @@ def _exactly_float64(name: str, given: ArrayLike) -> Floats:
         raise BadInput(
             name, f"{array.dtype} digits", "exact in float64", "round to float64 yourself"
         )
-    if array.ndim == 0:
-        converted = converted.reshape(())
     view = converted.view()
     view.flags.writeable = False
     return view
@@ -170,7 +170,7 @@ def _exactly_float64(name: str, given: ArrayLike) -> Floats:
 
 def _same_integers(array: NDArray[np.generic], converted: Floats) -> bool:
     """Whether no integer was rounded; only those of at most 53 bits are surely safe to compare."""
-    if array.dtype.itemsize < 8 or np.abs(converted).max() <= 2.0**53:
+    if array.dtype.itemsize < 8 or np.abs(converted).max() < 2.0**53:
         return True
     return all(int(a) == int(c) for a, c in zip(array.ravel(), converted.ravel(), strict=True))
 

@@ -138,16 +138,19 @@ def _nearest_product(
     from slth.subsetsum.best_single import BestSingle
 
     sign = 1.0 if half.half == 0 else -1.0
-    good = np.flatnonzero(sign * u > 0)
+    u = np.where(sign * u > 0, u, 0.0)
     best, error = np.full(weights.size, -1), np.abs(weights)
-    step = max(1, CHUNK // max(1, good.size))
-    for first in range(0, weights.size if good.size else 0, step):
+    step = max(1, CHUNK // u.size)
+    for first in range(0, weights.size, step):
         part = slice(first, first + step)
-        v = half.source.entries(
-            half.layer, Role.OUT, half.half, block, outputs[part, None], good
-        ).reshape(-1, good.size)
-        solution = BestSingle()(Problem(v * u[good], weights[part], half.tolerance))
+        rows = outputs[part]
+        span = (int(rows[0]), int(rows[-1]) + 1)
+        v = half.source.out_weights(
+            half.layer, half.half, 0, u.size, blocks=(block, block + 1), outputs=span
+        )[0]
+        v = v if rows.size == len(v) else v[rows - rows[0]]
+        solution = BestSingle()(Problem(v * u, weights[part], half.tolerance))
         found = solution.mask.any(axis=1)
-        best[part] = np.where(found, good[solution.mask.argmax(axis=1)], -1)
+        best[part] = np.where(found, solution.mask.argmax(axis=1), -1)
         error[part] = solution.error
     return best, error

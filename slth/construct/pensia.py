@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from slth.bounds import TargetClass
 from slth.bounds import pensia as bound
 from slth.construct import Progress
-from slth.construct._gadgets import GadgetConstruction, Half
+from slth.construct._gadgets import CHUNK, GadgetConstruction, Half
+from slth.errors import BadInput
 from slth.source import Role
 from slth.subsetsum import Problem, Solver, Status
 
 Indices = NDArray[np.int64]
+DEEPEST = 38  # usable values beyond which one optimum costs more than a network is worth
 
 
 @final
@@ -33,56 +35,92 @@ class Pensia(GadgetConstruction):
 
     solver: what finds the subsets; by default FirstHit where a tolerance is given (it looks at no
     more neurons than it needs, so n may run into thousands) and MeetInTheMiddle where the best is.
-    limit: usable values a gadget that MeetInTheMiddle may look at; the optimum of more is dearer.
+    limit: usable values a gadget that MeetInTheMiddle looks at first; the gadgets that come out
+    worst, which rule the network's error, are given more, up to DEEPEST, while that helps.
     """
 
-    limit: int = field(default=26, metadata={"help": "usable values a gadget for the optimum"})
+    limit: int = field(default=22, metadata={"help": "usable values a gadget for the optimum"})
     solver: Solver | None = field(default=None, metadata={"cli": False})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.limit <= DEEPEST:
+            raise BadInput("limit", self.limit, f"1 … {DEEPEST} usable values", "lower it")
 
     def find(self, half: Half, progress: Progress | None) -> list[Indices]:
         n = half.source.n[half.layer]
         width = min(n, _first_look(half.tolerance))
         kept: list[Indices] = []
-        unsolved: list[int] = []
+        missed: list[NDArray[np.float64]] = []  # by how much each gadget misses what is wanted
         for first, last in half.chunks(width):
             values = products(half, width, first, last)
-            masks, status = self._solve(half, values, half.weights[first:last].ravel())
-            offset = first * half.weights.shape[1]
-            unsolved += (offset + np.flatnonzero(status != Status.SOLVED)).tolist()
+            weights = half.weights[first:last].ravel()
+            masks, miss = self._solve(half, values, weights, self._solver(half, self.limit))
             kept += _rows(masks)
+            missed.append(miss)
             if progress is not None:
                 progress(len(kept), half.weights.size)
-        while unsolved and width < n:
-            width = min(n, 2 * width)
-            unsolved = self._widen(half, width, unsolved, kept)
+        miss = np.concatenate(missed)
+        if half.tolerance is None:
+            self._deepen(half, kept, miss)
+        else:
+            self._widen(half, width, np.flatnonzero(miss > 0), kept)
         return kept
 
-    def _widen(self, half: Half, width: int, rows: list[int], kept: list[Indices]) -> list[int]:
-        """Try the given gadgets again with more neurons; returns those still unsolved."""
-        still = []
-        step = max(1, (1 << 21) // width)
-        for at in range(0, len(rows), step):
-            part = np.array(rows[at : at + step])
-            values = _scattered_products(half, width, part)
-            masks, status = self._solve(half, values, half.weights.ravel()[part])
-            for row, indices in zip(part.tolist(), _rows(masks), strict=True):
+    def _deepen(self, half: Half, kept: list[Indices], error: NDArray[np.float64]) -> None:
+        """Spend more on the worst tenth of the gadgets, four usable values a round."""
+        if self.solver is not None:
+            return
+        good_enough = np.quantile(error, 0.9)
+        rows, limit, n = np.flatnonzero(error > good_enough), self.limit, half.source.n[half.layer]
+        while rows.size and limit < DEEPEST:
+            limit = min(limit + 4, DEEPEST)
+            solver, values = self._solver(half, limit), _scattered_products(half, n, rows)
+            more = np.count_nonzero(values, axis=1) > limit - 4
+            rows, values = rows[more], values[more]
+            if not rows.size:
+                break
+            masks, found = self._solve(half, values, half.weights.ravel()[rows], solver)
+            for row, indices in zip(rows.tolist(), _rows(masks), strict=True):
                 kept[row] = indices
-            still += part[status != Status.SOLVED].tolist()
-        return still
+            rows = rows[found > good_enough]
+
+    def _widen(self, half: Half, width: int, rows: Indices, kept: list[Indices]) -> None:
+        """Try the gadgets that miss their tolerance again with more and more neurons."""
+        n = half.source.n[half.layer]
+        while rows.size and width < n:
+            width = min(n, 2 * width)
+            step, still = max(1, CHUNK // width), []
+            for at in range(0, rows.size, step):
+                part = rows[at : at + step]
+                values = _scattered_products(half, width, part)
+                weights = half.weights.ravel()[part]
+                masks, miss = self._solve(half, values, weights, self._solver(half, self.limit))
+                for row, indices in zip(part.tolist(), _rows(masks), strict=True):
+                    kept[row] = indices
+                still.append(part[miss > 0])
+            rows = np.concatenate(still)
 
     def _solve(
-        self, half: Half, values: NDArray[np.float64], targets: NDArray[np.float64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
-        solution = self._solver(half)(Problem(values, targets, half.tolerance))
-        return solution.mask, solution.status
+        self,
+        half: Half,
+        values: NDArray[np.float64],
+        targets: NDArray[np.float64],
+        solver: Solver,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Masks, and what is still wrong: the error where the best is wanted, else 0 if solved."""
+        solution = solver(Problem(values, targets, half.tolerance))
+        if half.tolerance is None:
+            return solution.mask, solution.error
+        return solution.mask, np.where(solution.status == Status.SOLVED, 0.0, solution.error)
 
-    def _solver(self, half: Half) -> Solver:
+    def _solver(self, half: Half, limit: int) -> Solver:
         from slth.subsetsum.first_hit import FirstHit
         from slth.subsetsum.meet_in_the_middle import MeetInTheMiddle
 
         if self.solver is not None:
             return self.solver
-        return MeetInTheMiddle(limit=self.limit) if half.tolerance is None else FirstHit()
+        return MeetInTheMiddle(limit=limit) if half.tolerance is None else FirstHit()
 
     def theorem(self, facts: TargetClass) -> tuple[str, list[str]]:
         return "Pensia et al. (2020), theorem 1", bound.Pensia().hypotheses(facts)

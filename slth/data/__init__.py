@@ -1,0 +1,1 @@
+"""Small real data sets, read from where a package or the user keeps them; nothing is downloaded."""

@@ -69,7 +69,7 @@ BAD = {
     "33 fixed": (lambda: ExactlyK(2)(Problem(np.ones(33), T)), "values"),
     "k negative": (lambda: ExactlyK(-1)(Problem(V, T)), "k"),
     "epsilon too fine for highs": (lambda: Highs()(Problem(V, T, 1e-9)), "epsilon"),
-    "21 for highs": (lambda: Highs()(Problem(np.ones(21), T, 0.1)), "values"),
+    "25 for highs": (lambda: Highs()(Problem(np.ones(25), T, 0.1)), "values"),
     "unknown solver": (lambda: load("simulated-annealing"), "name"),
 }
 

@@ -18,12 +18,12 @@ HOLD = 4e-6  # integrality and rows hold to 1e-6 each, and it drops coefficients
 @final
 @dataclass(frozen=True)
 class Highs(Solver):
-    """Branch and bound through `scipy.optimize.milp`: slow, for cross-checks up to 20 values.
+    """Branch and bound through `scipy.optimize.milp`: slow, for cross-checks up to 24 values.
 
     HiGHS works to tolerances: an epsilon below 8e-6 of a row's sum of |values| + |target| is
     refused. None exists then rests on HiGHS finding no subset within epsilon plus that tolerance.
     Without an epsilon it minimises the error but cannot prove the last digits, so it gives up with
-    its best mask. nodes: branch-and-bound nodes a row. Raises BadInput above 20 usable values.
+    its best mask. nodes: branch-and-bound nodes a row. Raises BadInput above 24 usable values.
     """
 
     nodes: int = 200_000
@@ -31,8 +31,8 @@ class Highs(Solver):
     def __call__(self, problem: Problem) -> Solution:
         values, targets, epsilon = problem.rows()
         most = int(np.count_nonzero(values, axis=1).max())
-        if most > 20:
-            raise BadInput("values", f"{most} usable in a row", "up to 20", "use MeetInTheMiddle")
+        if most > 24:
+            raise BadInput("values", f"{most} usable in a row", "up to 24", "use MeetInTheMiddle")
         with np.errstate(over="ignore"):
             scale = np.abs(values).sum(axis=1) + np.abs(targets)
         if epsilon is not None and (epsilon < 2 * HOLD * scale).any():

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from slth.bounds import Bound, Kind, Provenance, TargetClass, facts, load, names, unit_class
+from slth.bounds import Bound, Kind, Provenance, TargetClass, bounds, facts, load, unit_class
 from slth.bounds import _coverage as coverage
 from slth.bounds.counting import Counting, gadget, separated, separated_targets, sign
 from slth.bounds.first_moment import FirstMoment, central_density, hit_bound, least_values
@@ -41,7 +41,7 @@ def variants() -> list[Bound]:
     from typing import get_args, get_type_hints
 
     found = []
-    for name in names():
+    for name in bounds():
         kind = load(name)
         hints = get_type_hints(kind)
         fields = {f.name: get_args(hints[f.name]) for f in dataclasses.fields(kind)}
@@ -83,8 +83,8 @@ def failures(rng, trials: int, n: int, tolerance: float, law="uniform", reach: f
 
 class TestTheShelf:
     def test_each_bound_is_a_frozen_final_dataclass_with_a_citation(self):
-        assert len(names()) >= 5
-        for name in names():
+        assert len(bounds()) >= 5
+        for name in bounds():
             bound = load(name)
             assert bound.__dataclass_params__.frozen
             assert getattr(bound, "__final__", False)
@@ -338,6 +338,10 @@ class TestPensia:
         assert parameters(biased, (1, 1)) == 2 * 5 * 9 + 2 * 5 * 7
         assert not Pensia().hypotheses(plain)
         assert "biases" in Pensia().hypotheses(biased)[0]
+        wide = TargetClass((4, 4, 2), True, (1.0,) * 2, (3.0, 0.5), 1.0)
+        reached = block_sizes(wide, etas, 0.05)
+        assert reached[0] > sizes[0]
+        assert reached[1] == sizes[1]
         with pytest.raises(BadInput, match="one a layer"):
             block_sizes(biased, (0.1,), 0.1)
 

@@ -1,5 +1,7 @@
 """Theorems as code: hypotheses, formula, citation, provenance. One bound a file.
 
+`bounds()` lists them by file name and `load(name)` imports one.
+
     bound = load("pensia")()
     bound.hypotheses(facts(target, domain))     # sentences; empty when the theorem applies
     bound.evaluate(facts(target, domain), 0.1, 0.05)
@@ -9,12 +11,9 @@ A theorem speaks about a *class* of targets, so it sees `TargetClass` and never 
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import import_module
-from importlib.resources import files
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -220,28 +219,15 @@ def unit_class_failures(target: TargetClass) -> list[str]:
     return failed
 
 
-def names() -> list[str]:
-    """The bounds there are, by file name, sorted."""
-    entries = (entry.name for entry in files(__name__).iterdir())
-    return sorted(e[:-3] for e in entries if e.endswith(".py") and not e.startswith("_"))
+def bounds() -> tuple[str, ...]:
+    """The names of all bounds, which are their file names."""
+    from slth.plugins import names
+
+    return names(__name__)
 
 
 def load(name: str) -> type[Bound]:
-    """The bound of that name; raises BadInput when there is none, or its file holds none or two."""
-    known = names()
-    if name not in known:
-        raise BadInput("bound", name, ", ".join(known), "pick one of these")
-    module = import_module(f"{__name__}.{name}")
-    found = [
-        value
-        for value in vars(module).values()
-        if inspect.isclass(value)
-        and issubclass(value, Bound)
-        and value.__module__ == module.__name__
-        and not inspect.isabstract(value)
-    ]
-    if len(found) != 1:
-        raise BadInput(
-            "bound", f"{len(found)} in {name}.py", "one a file", "split or fill the file"
-        )
-    return found[0]
+    """The bound class that the file of that name defines (dashes count as underscores)."""
+    from slth.plugins import load as load_plugin
+
+    return load_plugin(__name__, name, Bound)  # type: ignore[type-abstract]

@@ -54,11 +54,13 @@ def block_sizes(
     target: TargetClass, etas: Sequence[float], delta: float, method: Method = "phases"
 ) -> tuple[int, ...]:
     """n_i, neurons drawn per half block: with probability >= 1 − δ every weight of every target
-    with entries in [−1, 1] is met within η_i. Raises BadInput unless there is an η a layer."""
+    whose entries (biases counted) are at most 1, or at most the class's largest, is met within η_i.
+    Raises BadInput unless there is an η a layer."""
     if len(etas) != target.depth:
         raise BadInput("etas", len(etas), f"{target.depth}, one a layer", "pass one a layer")
     each = check_delta(delta) / link_events(target)
-    return tuple(n_rss_product(eta, each, method) for eta in etas)
+    reach = (max(1.0, entry) for entry in target.max_entries)
+    return tuple(n_rss_product(e, each, method, r) for e, r in zip(etas, reach, strict=True))
 
 
 def parameters(target: TargetClass, sizes: Sequence[int]) -> int:

@@ -232,7 +232,7 @@ def reads_at_import(source: str) -> Iterator[str]:
 
 GLOBAL_STATE = re.compile(
     r"^((np|numpy)\.random\.(?!Generator$|SeedSequence$|default_rng$|PCG64$|Philox$)\w+"
-    r"|torch\.(manual_seed|seed)|random\.\w+|torch\.random\.\w+)$"
+    r"|torch\.(manual_seed|seed)|random\.(?!Random$)\w+|torch\.random\.\w+)$"
 )
 DRAWS = re.compile(
     r"^((np|numpy)\.random\.(?!Generator$)\w+|torch\.(rand\w*|normal|bernoulli|Generator)"
@@ -257,7 +257,9 @@ def global_state(source: str) -> set[str]:
             found.add(dotted(node))
         if isinstance(node, ast.Call) and not node.args and not node.keywords:
             name = dotted(node.func)
-            found |= {name} if name.endswith((".default_rng", ".SeedSequence")) else set()
+            found |= (
+                {name} if name.endswith((".default_rng", ".SeedSequence", ".Random")) else set()
+            )
     return found
 
 

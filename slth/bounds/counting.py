@@ -18,21 +18,21 @@ dimension D = mn, so comparing volumes |P| >= (1/(2ε))^D and
 
     N >= m n log2(1/(2ε)) − 1 at δ = 1/2.
 
-A target of depth l >= 2 with layers d_{i-1} → d_i, ||W_i|| <= 1: vary layer i alone. The layers
-before and after are partial identities; they pass r = min(d_0, ..., d_{i-1}) inputs (non-negative
-ones, if i > 1) and s = min(d_i, ..., d_l) outputs unharmed, so layer i may hold any W of shape
-[s, r] with ||W|| <= 1, D = r s, and the targets are
+A target of depth l >= 2 with layers d_{i-1} → d_i, ||W_i|| <= 1: vary the first or the last layer
+alone. The others are partial identities, which pass as many coordinates as the narrowest of them
+has (non-negative ones, behind a ReLU), so that the targets are
 
- - i = 1: x ↦ σ(Wx). Since σ(Wx) − σ(−Wx) = Wx, the distance at x or at −x is at least half of
-   ||(W − W')x||: spectral norms 4ε apart suffice, |P| >= (1/(4ε))^D.
- - i = l: y ↦ Wy for y >= 0, ||y|| <= 1. Splitting x = x⁺ − x⁻ gives ||Ax|| <= (||x⁺|| + ||x⁻||)
-   times the sup over such y, and ||x⁺|| + ||x⁻|| <= sqrt(2) ||x||: |P| >= (1/(2 sqrt(2) ε))^D.
- - 1 < i < l: y ↦ σ(Wy) for y >= 0. Take W in the cube [0, (rs)^(−1/2)]^D, where ||W|| <= 1 and σ
-   does nothing. The distance is at least each column's norm, so its balls of radius 2ε have volume
-   at most (V_s (2ε)^s)^r, V_s the volume of the unit ball in R^s, and
-   |P| >= (rs)^(−D/2) / (V_s (2ε)^s)^r.
+ - x ↦ σ(Wx), W of shape [s, d_0], s = min(d_1, ..., d_l). Since σ(Wx) − σ(−Wx) = Wx, the distance at
+   x or at −x is at least half of ||(W − W')x||: spectral norms 4ε apart suffice and
+   |P| >= (1/(4ε))^(s d_0).
+ - y ↦ Wy, W of shape [d_l, r], r = min(d_0, ..., d_{l-1}), for y >= 0 with ||y|| <= 1. Splitting
+   x = x⁺ − x⁻ gives ||Ax|| <= (||x⁺|| + ||x⁻||) times the sup over such y, and ||x⁺|| + ||x⁻|| <=
+   sqrt(2) ||x||: |P| >= (1/(2 sqrt(2) ε))^(d_l r).
 
-The bound is the largest of these; that several layers may be varied at once is not proved here, so
+(A layer between them holds min(d_0, ..., d_{i-1}) · min(d_i, ..., d_l) free weights at most, never
+more than the larger of these two counts.)
+
+The bound is the larger of these; that several layers may be varied at once is not proved here, so
 it is not claimed. For norms up to a_i and a ball of radius R inside the domain, ReLU's homogeneity
 replaces ε by ε/(R a_1 ... a_l); biases and larger domains only enlarge the class. Theorem 2 as
 stated is the case l = 1, m = n, δ = 1/2 without constants; the rest is derived here.
@@ -88,27 +88,12 @@ def separated(rows: int, columns: int, epsilon: ArrayLike) -> Floats:
 def separated_targets(dims: tuple[int, ...], epsilon: ArrayLike) -> Floats:
     """The same for networks of these widths with all norms at most 1 on the unit ball."""
     epsilon = check_epsilon(epsilon)
-    depth = len(dims) - 1
-    if depth == 1:
+    if len(dims) == 2:
         return separated(dims[1], dims[0], epsilon)
-    counts = []
-    for i in range(1, depth + 1):
-        r, s = min(dims[:i]), min(dims[i:])
-        if i == 1:
-            counts.append(separated(s, r, 2 * epsilon))
-        elif i == depth:
-            counts.append(separated(s, r, math.sqrt(2) * epsilon))
-        else:
-            loss = r * s * math.log2(r * s) / 2 + r * _log2_ball(s)
-            counts.append(separated(s, r, epsilon) - loss)
-    best: Floats = np.max(counts, axis=0)
+    first = separated(min(dims[1:]), dims[0], 2 * epsilon)
+    last = separated(dims[-1], min(dims[:-1]), math.sqrt(2) * epsilon)
+    best: Floats = np.maximum(first, last)
     return best
-
-
-def _log2_ball(dimension: int) -> float:
-    """log2 of the volume of the Euclidean unit ball."""
-    half = dimension / 2
-    return (half * math.log(math.pi) - math.lgamma(half + 1)) / math.log(2)
 
 
 @final

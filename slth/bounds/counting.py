@@ -22,15 +22,15 @@ A target of depth l >= 2 with layers d_{i-1} → d_i, ||W_i|| <= 1: vary the fir
 alone. The others are partial identities, which pass as many coordinates as the narrowest of them
 has (non-negative ones, behind a ReLU), so that the targets are
 
- - x ↦ σ(Wx), W of shape [s, d_0], s = min(d_1, ..., d_l). Since σ(Wx) − σ(−Wx) = Wx, the distance at
-   x or at −x is at least half of ||(W − W')x||: spectral norms 4ε apart suffice and
+ - x ↦ σ(Wx), W of shape [s, d_0], s = min(d_1, ..., d_l). Since σ(Wx) − σ(−Wx) = Wx, the distance
+   at x or at −x is at least half of ||(W − W')x||: spectral norms 4ε apart suffice and
    |P| >= (1/(4ε))^(s d_0).
  - y ↦ Wy, W of shape [d_l, r], r = min(d_0, ..., d_{l-1}), for y >= 0 with ||y|| <= 1. Splitting
    x = x⁺ − x⁻ gives ||Ax|| <= (||x⁺|| + ||x⁻||) times the sup over such y, and ||x⁺|| + ||x⁻|| <=
    sqrt(2) ||x||: |P| >= (1/(2 sqrt(2) ε))^(d_l r).
 
-(A layer between them holds min(d_0, ..., d_{i-1}) · min(d_i, ..., d_l) free weights at most, never
-more than the larger of these two counts.)
+(A layer between them, varied alone in this way, has min(d_0, ..., d_{i-1}) · min(d_i, ..., d_l) free
+weights, never more than the larger of these two counts.)
 
 The bound is the larger of these; that several layers may be varied at once is not proved here, so
 it is not claimed. For norms up to a_i and a ball of radius R inside the domain, ReLU's homogeneity

@@ -29,8 +29,8 @@ has (non-negative ones, behind a ReLU), so that the targets are
    x = x⁺ − x⁻ gives ||Ax|| <= (||x⁺|| + ||x⁻||) times the sup over such y, and ||x⁺|| + ||x⁻|| <=
    sqrt(2) ||x||: |P| >= (1/(2 sqrt(2) ε))^(d_l r).
 
-(A layer between them, varied alone in this way, has min(d_0, ..., d_{i-1}) · min(d_i, ..., d_l) free
-weights, never more than the larger of these two counts.)
+(A layer between them, varied alone in this way, has min(d_0, ..., d_{i-1}) · min(d_i, ..., d_l)
+free weights, never more than the larger of these two counts.)
 
 The bound is the larger of these; that several layers may be varied at once is not proved here, so
 it is not claimed. For norms up to a_i and a ball of radius R inside the domain, ReLU's homogeneity

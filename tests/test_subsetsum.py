@@ -17,8 +17,7 @@ from slth import plugins
 from slth.errors import BadInput
 from slth.subsetsum import Problem, Solver, Status, load, solvers
 from slth.subsetsum._account import errors
-from slth.subsetsum._exact import rounding_bound
-from slth.subsetsum._lists import build, closest, pack, trace
+from slth.subsetsum._kernels import build, closest, pack, rounding_bound, trace
 from slth.subsetsum.exactly_k import ExactlyK
 from slth.subsetsum.exhaustive import Exhaustive
 from slth.subsetsum.first_hit import FirstHit

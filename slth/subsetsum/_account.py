@@ -73,7 +73,7 @@ def errors(
     values: Floats, mask: NDArray[np.bool_], targets: Floats, threads: int | None = None
 ) -> Floats:
     """`[N]`: the smallest float64 (or inf) that is at least |sum of kept values - target|."""
-    from slth.subsetsum._exact import residuals_up
+    from slth.subsetsum._kernels import residuals_up
 
     error = np.empty(len(targets))
     own = len(values) > 1
@@ -100,7 +100,7 @@ def error_by_rationals(kept: Floats, target: float) -> float:
 
 def bounds(values: Floats, targets: Floats, rows: NDArray[np.intp]) -> Floats:
     """`rounding_bound` of the given rows; NaN where sums may overflow."""
-    from slth.subsetsum._exact import rounding_bounds
+    from slth.subsetsum._kernels import rounding_bounds
 
     bound = np.empty(len(rows))
     rounding_bounds(values, targets, rows, bound)

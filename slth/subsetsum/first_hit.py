@@ -35,7 +35,7 @@ class FirstHit(Solver):
     threads: int | None = None
 
     def __call__(self, problem: Problem) -> Solution:
-        from slth.subsetsum._growth import first_hit_rows
+        from slth.subsetsum._kernels import first_hit_rows
 
         values, targets, epsilon = problem.rows(needs_epsilon=True)
         if not 1 <= self.window <= MOST:

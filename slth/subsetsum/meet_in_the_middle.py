@@ -33,7 +33,7 @@ class MeetInTheMiddle(Solver):
     threads: int | None = None
 
     def __call__(self, problem: Problem) -> Solution:
-        from slth.subsetsum._optimum import optimum_rows
+        from slth.subsetsum._kernels import optimum_rows
 
         values, targets, _ = problem.rows()
         if self.limit is not None and not 0 <= self.limit <= MOST:

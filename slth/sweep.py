@@ -206,8 +206,10 @@ def _complete(
                 shown.update(done, clock.left(rest, crew.running, crew.workers))
         except KeyboardInterrupt:
             keep(crew.collect())
+            # Asked of the store: the interrupt may have come between a commit and its count.
+            safe = sum(row.result is not None for row in store.get(jobs).values())
             shown.say(
-                f"{sweep.name}: stopped with {done} of {len(jobs)} cells done; they are stored in "
+                f"{sweep.name}: stopped with {safe} of {len(jobs)} cells done; they are stored in "
                 f"{store.path}, the same command goes on from there"
             )
             raise SystemExit(130) from None

@@ -149,8 +149,12 @@ class Pool:
         said, what = worker.pipe.recv()
         if said == "ready":
             worker.ready, self.warmed, self.false_starts = True, True, 0
-        elif said == "broken":
-            raise what if isinstance(what, BadInput) else RuntimeError(f"warming up failed\n{what}")
+        elif said == "missing":
+            remedy = "check the name and the folder you start from"
+            got = f"{self.function} ({what})"
+            raise BadInput("cell", got, "an importable module:function", remedy)
+        elif said == "cold":
+            raise RuntimeError(f"{self.warm} failed\n{what}")
         else:
             worker.job = None
             ended.append((said, what))

@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slth.errors import BadInput
-
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
@@ -46,17 +44,13 @@ class Outcome:
 
 
 def resolve(name: str) -> Callable[..., Any]:
-    """The function that ``"module:function"`` names; raises ``BadInput`` when there is none."""
+    """The function that ``"module:function"`` names; raises ``ImportError`` when there is none."""
     module, _, attribute = name.partition(":")
-    allowed, remedy = "an importable module:function", "check the name and where you start from"
     if not module or not attribute:
-        raise BadInput("cell", name, allowed, "write it like sims.width_vs_error:cell")
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise BadInput("cell", f"{name} ({error})", allowed, remedy) from error
+        raise ImportError("a name like sims.width_vs_error:cell is wanted")
+    function = getattr(importlib.import_module(module), attribute, None)
     if not callable(function):
-        raise BadInput("cell", f"{name} ({type(function).__name__})", allowed, remedy)
+        raise ImportError(f"no function {attribute} in {module}")
     return function  # type: ignore[no-any-return]
 
 
@@ -118,10 +112,14 @@ def work(pipe: Connection, function: str, warm: str | None) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         resolve(function)
+    except Exception as error:
+        pipe.send(("missing", f"{type(error).__name__}: {error}"))
+        return
+    try:
         if warm is not None:
             resolve(warm)()
-    except Exception as error:
-        pipe.send(("broken", error if isinstance(error, BadInput) else traceback.format_exc()))
+    except Exception:
+        pipe.send(("cold", traceback.format_exc()))
         return
     pipe.send(("ready", None))
     while True:

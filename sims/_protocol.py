@@ -1,0 +1,177 @@
+"""What every simulation shares: its options, its output files, its verdict table and its exit code.
+
+A simulation writes NAME.csv (every cell), NAME.json (provenance, fits, verdicts, controls) and
+NAME.svg/png/pdf. Every claim is settled together with the others of its run, so that false alarms
+stay at most 1 % over all of them, and every control must come out refuted or the run fails.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slth.files import write_atomically
+from slth.stats import settle
+from slth.verdict import State, Verdict
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: where to write, how many workers, a cluster's address, small or whole."""
+
+    out: Path
+    workers: int | None
+    scheduler: str | None
+    smoke: bool
+    as_json: bool
+
+    @property
+    def progress(self) -> bool:
+        return not self.as_json
+
+
+def options(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options that every simulation takes."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in (
+            click.option(
+                "--out",
+                type=click.Path(path_type=Path, file_okay=False),
+                default=Path("out") / name,
+                show_default=True,
+                help="Folder for figure, table, verdicts and the store that a rerun resumes from.",
+            ),
+            click.option(
+                "--workers", type=click.IntRange(1), help="Processes. [default: every core]"
+            ),
+            click.option("--scheduler", help="Address of a dask scheduler to run the cells on."),
+            click.option("--smoke", is_flag=True, help="A tiny grid, to see that everything runs."),
+            click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def run(command: click.Command) -> None:
+    """Run a simulation's command: bad input is one line and status 2, a false claim status 1."""
+    import sys
+
+    from slth.errors import BadInput
+    from slth.sweep import CellsFailed
+
+    try:
+        command.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except BadInput as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except CellsFailed as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+@dataclass(frozen=True)
+class Control:
+    """Something broken on purpose: what was broken, and the verdict on the claim about it."""
+
+    broken: str
+    verdict: Verdict
+
+    @property
+    def caught(self) -> bool:
+        return self.verdict.state == State.REFUTED
+
+
+def exact(claim: str, violations: int, cases: int) -> Verdict:
+    """The verdict on a statement that must hold in every case."""
+    state = State.REFUTED if violations else State.SUPPORTED
+    return Verdict(state, f"{claim}: {violations} violations in {cases} cases")
+
+
+def finish(
+    name: str,
+    run_options: Options,
+    verdicts: Mapping[str, Verdict],
+    controls: Mapping[str, Control],
+    facts: Mapping[str, Any],
+) -> None:
+    """Settle the claims, write NAME.json, print the table; status 1 if a control slips through."""
+    settled = settle(dict(verdicts))
+    result = {
+        "simulation": name,
+        "provenance": provenance(),
+        **facts,
+        "verdicts": {key: verdict.to_json() for key, verdict in settled.items()},
+        "controls": {
+            key: {"broken": c.broken, "caught": c.caught, **c.verdict.to_json()}
+            for key, c in controls.items()
+        },
+    }
+    with write_atomically(run_options.out / f"{name}.json") as stream:
+        stream.write(json.dumps(plain(result), indent=1, ensure_ascii=False).encode() + b"\n")
+    if run_options.as_json:
+        click.echo(json.dumps(plain(result)))
+    else:
+        _print(name, run_options.out, settled, controls)
+    slipped = [key for key, control in controls.items() if not control.caught]
+    if slipped:
+        raise SystemExit(f"controls that were not refuted: {', '.join(slipped)}")
+
+
+def provenance() -> dict[str, Any]:
+    """What a reader needs to make the same numbers: versions and engines, and no dates."""
+    from importlib.metadata import version
+
+    import slth
+
+    return {
+        "slth": slth.__version__,
+        "python": platform.python_version(),
+        **{p: version(p) for p in ("numpy", "scipy", "numba", "torch", "matplotlib")},
+        "engine": "numba on the CPU, float64",
+    }
+
+
+def plain(value: Any) -> Any:
+    """JSON has no infinities: they become strings, at any depth."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def _print(
+    name: str, out: Path, verdicts: Mapping[str, Verdict], controls: Mapping[str, Control]
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=name, show_lines=False)
+    for column in ("claim", "verdict", "why"):
+        table.add_column(column, overflow="fold")
+    for key, verdict in verdicts.items():
+        table.add_row(key, str(verdict.state), verdict.reason)
+    table.add_section()
+    for key, control in controls.items():
+        state = str(control.verdict.state) if control.caught else "NOT CAUGHT"
+        table.add_row(f"control: {key}", state, f"{control.broken}; {control.verdict.reason}")
+    console = Console()
+    console.print(table)
+    console.print(f"figure, table and verdicts: {out}")

@@ -1,7 +1,7 @@
-"""Certificates: lower <= sup over a domain of ||g(x) - f(x)||_2 <= upper, both true of real numbers.
+"""Certificates: lower <= sup over a domain of ||g(x) - f(x)||_2 <= upper, both proved.
 
-f is a `Target`, g the `Effective` network of a ticket, both as the real functions that their float64
-weights define. Upper bounds are rounded outward, the attack's value inward.
+f is a `Target`, g the `Effective` network of a ticket, both as the real functions that their
+float64 weights define. Upper bounds are rounded outward, the attack's value inward.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from slth.certify.attack import attack
 from slth.certify.difference import Difference, difference
 from slth.certify.interval import interval_bound, layer_ranges
 from slth.certify.norm import doubt_bound, norm_propagation
+from slth.certify.quadratic import quadratic_bound
 from slth.certify.rational import error_at
 from slth.certify.rounding import up
 from slth.domain import Ball, Domain
@@ -40,8 +41,12 @@ def upper_bounds(target: Target, effective: Effective, domain: Domain) -> Upper:
     norms = norm_propagation(diff, domain, ranges)
     doubt = doubt_bound(diff, norms)
     raw = {"interval": interval_bound(ranges), "norm": norms.error[-1]}
+    starts = none
+    found = quadratic_bound(diff, domain, norms)
+    if found is not None:
+        raw["quadratic"], starts = found.bound, found.starts
     parts = {name: up(bound + doubt, 1) if doubt else bound for name, bound in raw.items()}
-    return Upper(diff, parts, doubt, none)
+    return Upper(diff, parts, doubt, starts)
 
 
 def lower_bound(

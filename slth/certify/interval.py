@@ -1,8 +1,8 @@
 """Elementwise interval propagation of a network and of the *difference* to another one.
 
 Tracked per neuron: ranges of f's pre-activation z, of g's ẑ and of ẑ - z, and after the ReLU of h,
-ĥ and δ = ĥ - h. On a ball the first layer's ranges are those of Cauchy-Schwarz, which are exact; on a
-box the first layer's are exact too, since an affine or two-sided map separates over coordinates.
+ĥ and δ = ĥ - h. On a ball the first layer's ranges are those of Cauchy-Schwarz, which are exact; on
+a box they are exact too, since an affine or two-sided map separates over coordinates.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How per-weight tolerances of the layers add up to a tolerance of the whole network.
 
 Theorem. Let g's layer i map y to P_i y⁺ + Q_i y⁻ + c_i with |P_i - W_i|, |Q_i - W_i|, |c_i - b_i|
-at most η_i entrywise, and let τ_i = η_i sqrt(n_i (n_{i-1} + 1)), or η_i sqrt(n_i n_{i-1}) for a layer
-without bias. Then sup ||g - f|| <= Σ_i (Π_{k>i} (||W_k|| + τ_k)) τ_i B_{i-1}, where B_{i-1} bounds
-||(f_{i-1}, 1)|| over the domain (||f_{i-1}|| without bias).
+at most η_i entrywise, and let τ_i = η_i sqrt(n_i (n_{i-1} + 1)), or η_i sqrt(n_i n_{i-1}) for a
+layer without bias. Then sup ||g - f|| <= Σ_i (Π_{k>i} (||W_k|| + τ_k)) τ_i B_{i-1}, where B_{i-1}
+bounds ||(f_{i-1}, 1)|| over the domain (||f_{i-1}|| without bias).
 Proof sketch. The residual r(y) of a layer has coordinates Σ_a ρ_ja(y_a) + const with
 ρ_ja(s) = (ŵ_ja^{sgn s} - w_ja) s, which is η-Lipschitz and at most η |s|; so r is τ-Lipschitz and
 ||r(y)|| <= τ ||(y, 1)||. Hence layer i of g is (||W_i|| + τ_i)-Lipschitz, ReLU is 1-Lipschitz, and

@@ -34,7 +34,7 @@ test: install
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m sims.bench
 
-prove: $(VENV)/.installed-proofs
+prove: install
 	$(BIN)/python -m proofs
 
 lint: install

@@ -234,8 +234,9 @@ def test_busy_workers_end_with_their_parent(tmp_path: Path) -> None:
     crew = _workers(process)
     assert len(crew) == 2
     process.kill()
-    process.communicate()
+    process.wait()
     _wait(lambda: _gone(crew), 5.0)
+    process.communicate()
 
 
 # --- clusters ----------------------------------------------------------------------------------

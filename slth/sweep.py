@@ -202,8 +202,9 @@ def _complete(
         try:
             while crew.busy:
                 keep(crew.poll())
-                rest = [job.cost for job in crew.waiting]
-                shown.update(done, clock.left(rest, crew.running, crew.workers))
+                if shown.due() or not crew.busy:
+                    rest = [job.cost for job in crew.waiting]
+                    shown.update(done, clock.left(rest, crew.running, crew.workers))
         except KeyboardInterrupt:
             keep(crew.collect())
             # Asked of the store: the interrupt may have come between a commit and its count.

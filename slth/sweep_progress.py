@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+DRAW_SECONDS = 0.2
+"""Seconds between two drawings of the bar: adding up what is left takes time too."""
+
 QUIET_SECONDS = 10.0
 """Seconds between lines where there is no terminal to draw on."""
 
@@ -60,6 +63,7 @@ class Progress:
         self.console = Console(stderr=True)
         self.bar: Bar | None = None
         self.spoke = time.monotonic()
+        self.drawn = -DRAW_SECONDS
 
     def __enter__(self) -> Progress:
         if self.show and self.console.is_terminal:
@@ -87,8 +91,13 @@ class Progress:
         if self.bar is not None:
             self.bar.stop()
 
+    def due(self) -> bool:
+        """Whether it is time to draw again."""
+        return self.show and time.monotonic() - self.drawn >= DRAW_SECONDS
+
     def update(self, done: int, left: float) -> None:
         """Show ``done`` cells and ``left`` seconds to go."""
+        self.drawn = time.monotonic()
         text = spoken(left) if done < self.total else ""
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=done, left=text)

@@ -2,9 +2,10 @@
 
 The error is piecewise affine. Where the activation pattern is fixed it is convex, so the best point
 of the linearised problem (a power-iteration step on a ball, a vertex on a box) climbs fastest;
-every restart therefore keeps its own step length, long steps being such jumps. All of it runs on
-differences, so that an error of 1e-12 is attacked as well as one of 1e-2. What it finds is only a
-point: its value is evaluated elsewhere, in exact arithmetic.
+every restart therefore keeps its own step length, long steps being such jumps, and when it has
+converged it hops to a neighbourhood of the best points so far. All of it runs on differences, so
+that an error of 1e-12 is attacked as well as one of 1e-2. What it finds is only a point: its value
+is evaluated elsewhere, in exact arithmetic.
 """
 
 from __future__ import annotations
@@ -15,9 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slth.certify.difference import Difference
-from slth.domain import Ball, Box, Domain
+from slth.certify.rounding import scale_of
+from slth.domain import Ball, Domain
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+# A restart whose step has shrunk to this share of the domain has converged and hops elsewhere.
+STALLED = 0.03
+# Largest share of a box's coordinates that a hop redraws; on a ball, half its relative length.
+KICK = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,26 +92,54 @@ def attack(
     starts: Array | None = None,
 ) -> Array:
     """Points of the domain, best first, `[restarts, d_0]`; `starts` replace the first of them."""
-    x = _starts(diff, domain, np.random.default_rng(seed), restarts)
+    rng = np.random.default_rng(seed)
+    x = _starts(domain, rng, restarts)
     if starts is not None and len(starts):
         count = min(len(starts), restarts)
         x[:count] = domain.project(starts[:count])
-    unit = _unit(diff)
-    tape = _forward(unit, x)
-    value = np.linalg.norm(tape.output, axis=1)
-    length = np.full((restarts, 1), 1.0)
-    gradient = _gradient(unit, x, tape)
+    tape = _forward(diff, x)
+    unit = scale_of(tape.output)  # Squares of errors near 1e-200 would vanish.
+    value, slope = _size(tape.output, unit), _gradient(diff, x, tape)
+    length = np.ones((restarts, 1))
+    best, best_value = x.copy(), value.copy()
     for _ in range(steps):
-        trial = _move(domain, x, gradient, length)
-        tape = _forward(unit, trial)
-        reached = np.linalg.norm(tape.output, axis=1)
-        better = reached > value
-        x = np.where(better[:, None], trial, x)
-        value = np.where(better, reached, value)
-        slope = _gradient(unit, trial, tape)
-        gradient = np.where(better[:, None], slope, gradient)
-        length = np.clip(np.where(better[:, None], length * 2.0, length * 0.4), 1e-6, 1e4)
-    return x[np.argsort(-value, kind="stable")]
+        trial = _move(domain, x, slope, length)
+        stalled = np.flatnonzero(length[:, 0] < STALLED)
+        if len(stalled):
+            trial[stalled] = _hop(domain, rng, best, best_value, stalled)
+        tape = _forward(diff, trial)
+        reached = _size(tape.output, unit)
+        accepted = reached > value
+        accepted[stalled] = True
+        x = np.where(accepted[:, None], trial, x)
+        value = np.where(accepted, reached, value)
+        slope = np.where(accepted[:, None], _gradient(diff, trial, tape), slope)
+        length = np.clip(np.where(accepted[:, None], length * 2.0, length * 0.4), 1e-6, 1e4)
+        length[stalled] = 1.0
+        rise = value > best_value
+        best[rise], best_value[rise] = x[rise], value[rise]
+    return best[np.argsort(-best_value, kind="stable")]
+
+
+def _size(output: Array, unit: float) -> Array:
+    return np.asarray(np.linalg.norm(output / unit, axis=1))
+
+
+def _hop(
+    domain: Domain, rng: np.random.Generator, best: Array, value: Array, stalled: Indices
+) -> Array:
+    """New starts near the stalled restarts' own best points, or near the best points of all."""
+    leaders = np.argsort(-value, kind="stable")[: max(1, len(value) // 8)]
+    follow = rng.random(len(stalled)) < 0.5
+    base = best[np.where(follow, rng.choice(leaders, len(stalled)), stalled)]
+    kick = KICK * rng.random((len(stalled), 1))
+    if isinstance(domain, Ball):
+        noise = rng.standard_normal(base.shape) / np.sqrt(domain.dimension)
+        return domain.project(base + 2 * kick * domain.radius * noise)
+    ends = np.where(rng.random(base.shape) < 0.5, domain.low, domain.high)
+    moved = rng.random(base.shape) < kick
+    moved[np.arange(len(base)), rng.integers(domain.dimension, size=len(base))] = True
+    return np.where(moved, ends, base)
 
 
 def _move(domain: Domain, x: Array, gradient: Array, length: Array) -> Array:
@@ -115,19 +151,11 @@ def _move(domain: Domain, x: Array, gradient: Array, length: Array) -> Array:
     return domain.project(x + gradient * width * (length / np.where(size > 0, size, 1.0)))
 
 
-def _starts(diff: Difference, domain: Domain, rng: np.random.Generator, restarts: int) -> Array:
+def _starts(domain: Domain, rng: np.random.Generator, restarts: int) -> Array:
     """Random points: on the sphere, or half vertices of the box and half points inside it."""
     if isinstance(domain, Ball):
         x = rng.standard_normal((restarts, domain.dimension))
-        return domain.project(x * (2 * domain.radius + (domain.radius == 0)))
+        return domain.project(x * (2 * domain.radius))
     share = rng.random((restarts, domain.dimension))
     share[::2] = np.round(share[::2])
     return domain.project(domain.low + share * (domain.high - domain.low))
-
-
-def _unit(diff: Difference) -> Difference:
-    """The same difference; kept as one place to precondition the attack."""
-    return diff
-
-
-__all__ = ["Box", "attack", "difference_at"]

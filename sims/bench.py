@@ -171,7 +171,7 @@ def _peer(
     span = (min(seconds), max(seconds))
     # one last digit: peers add in floats, ours is rounded up from the exact sum
     worse = int(np.sum(np.array(errors) > ours + 1e-15))
-    note = f"{len(ours)} instances, {worse} of them not optimal"
+    note = f"{len(ours)} instances, {worse} of them not the optimum to 1e-15"
     return Row(group, name, unit, statistics.median(seconds), span, len(ours), note=note)
 
 

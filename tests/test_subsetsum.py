@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from slth import plugins
 from slth.errors import BadInput
 from slth.subsetsum import Problem, Solver, Status, load, solvers
-from slth.subsetsum._account import errors
+from slth.subsetsum._account import errors, finish
 from slth.subsetsum._kernels import build, closest, pack, rounding_bound, trace
+from slth.subsetsum.best_single import BestSingle
 from slth.subsetsum.exactly_k import ExactlyK
 from slth.subsetsum.exhaustive import Exhaustive
 from slth.subsetsum.first_hit import FirstHit
@@ -384,6 +385,53 @@ def test_first_hit_says_none_only_when_it_looked_at_everything() -> None:
     whole = FirstHit(window=8)(Problem(values[:, :8], targets, 1e-14))
     assert (whole.status == Status.NONE_EXISTS).all()
     assert (FirstHit()(Problem(values, [99.0] * 8, 0.1)).status == Status.NONE_EXISTS).all()
+
+
+def test_first_hit_passes_over_sums_that_only_look_exact() -> None:
+    """0.1 + 0.2 is within a rounding of 0.3 but 2.8e-17 off, so the third value must be met."""
+    solution = FirstHit()(Problem([0.1, 0.2, 0.3], [0.3], 1e-17))
+    assert solution.mask.tolist() == [[False, False, True]]
+    assert solution.status.tolist() == [Status.SOLVED]
+    assert solution.used is not None
+    assert solution.used.tolist() == [3]
+
+
+@QUICK
+@given(dyadic(10))
+def test_heuristics_against_plain_loops(case: tuple[np.ndarray, np.ndarray]) -> None:
+    row, targets = case
+    single, greedy = BestSingle()(Problem(row, targets)), Greedy()(Problem(row, targets))
+    for r, target in enumerate(targets):
+        assert single.error[r] == min(abs(v - target) for v in (*row, 0.0))
+        assert single.mask[r].sum() <= 1
+        rest = target
+        for v in sorted(row, key=lambda v: -abs(v)):
+            rest = min(rest, rest - v, key=abs)
+        assert greedy.error[r] == abs(rest)
+
+
+def test_the_account_believes_no_finder() -> None:
+    """One row, mask error 1/4: what follows from which claimed lower bound."""
+    mask = np.array([[True, False]])
+    for epsilon, lower, status in [
+        (0.2, 0.21, Status.NONE_EXISTS),
+        (0.2, 0.2, Status.GAVE_UP),
+        (0.2, -np.inf, Status.GAVE_UP),
+        (0.25, 99.0, Status.SOLVED),
+        (None, 0.25, Status.SOLVED),
+        (None, 0.2499, Status.GAVE_UP),
+        (None, -np.inf, Status.GAVE_UP),
+    ]:
+        problem = Problem([0.75, -0.5], [0.5], epsilon)
+        assert finish(problem, mask, np.array([lower])).status[0] == status
+    wrong_kind = finish(problem, mask, np.array([np.inf]), admissible=np.array([False]))
+    assert wrong_kind.status[0] == Status.NONE_EXISTS
+
+
+def test_errors_survive_overflow_on_the_way() -> None:
+    row = np.array([1.7e308, 1.6e308, -1.7e308])
+    assert errors(row[None], np.ones((1, 3), np.bool_), np.zeros(1))[0] == 1.6e308
+    assert errors(row[None], row[None] > 0, np.zeros(1))[0] == np.inf
 
 
 def test_highs_agrees_at_tolerances_it_can_hold() -> None:

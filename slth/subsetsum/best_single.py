@@ -24,9 +24,9 @@ class BestSingle(Solver):
         values, targets, _ = problem.rows()
         with np.errstate(over="ignore"):
             distance = np.abs(values - targets[:, None])
-        distance = np.where(values == 0.0, np.inf, distance)
         nearest = distance.argmin(axis=1)
         rows = np.arange(len(targets))
         mask = np.zeros(problem.shape, np.bool_)
+        # padding is as far as zero is, so the strict comparison never keeps it
         mask[rows, nearest] = distance[rows, nearest] < np.abs(targets)
         return finish(problem, mask)

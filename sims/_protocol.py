@@ -19,7 +19,7 @@ import click
 
 from slth.files import write_atomically
 from slth.stats import settle
-from slth.verdict import State, Verdict
+from slth.stats.verdict import State, Verdict
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sims._protocol import Control, Options, exact, finish, options, run
-from slth.verdict import State, Verdict
+from slth.stats.verdict import State, Verdict
 
 Floats = NDArray[np.float64]
 NAME = "log_vs_polynomial"
@@ -326,9 +326,9 @@ def report(rows: list[dict[str, Any]], opts: Options) -> None:
 
 
 def law(epsilons: Floats, needed: Floats, level: str, kind: str, fits: dict[str, Any]) -> Verdict:
-    from slth.curves import line_fit
     from slth.errors import BadInput
-    from slth.lawfit import law_verdict, need_fit
+    from slth.stats.curves import line_fit
+    from slth.stats.lawfit import law_verdict, need_fit
 
     reached = np.isfinite(needed).all(axis=0)
     if reached.sum() < 4 or len(needed) < 8:
@@ -351,9 +351,9 @@ def law(epsilons: Floats, needed: Floats, level: str, kind: str, fits: dict[str,
 
 
 def controls(rows: list[dict[str, Any]]) -> dict[str, Control]:
-    from slth.curves import line_fit, synthetic
-    from slth.lawfit import law_fit, law_verdict
     from slth.stats import frequency_verdict
+    from slth.stats.curves import line_fit, synthetic
+    from slth.stats.lawfit import law_fit, law_verdict
 
     result = {}
     epsilons, apart = table(rows, "layer", "pensia")

@@ -13,4 +13,7 @@ class BadInput(ValueError):
         text = " ".join(str(got).split())
         shown = text if len(text) <= 120 else text[:117] + "..."
         super().__init__(f"{name}: got {shown}; allowed: {allowed}; remedy: {remedy}")
-        self.name, self.allowed, self.remedy = name, allowed, remedy
+        self.name, self.got, self.allowed, self.remedy = name, shown, allowed, remedy
+
+    def __reduce__(self) -> tuple[type[BadInput], tuple[str, str, str, str]]:
+        return type(self), (self.name, self.got, self.allowed, self.remedy)

@@ -16,10 +16,11 @@ from slth.errors import BadInput
 def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
     """A binary stream whose content takes the place of `path` when the block ends without error.
 
-    Raises BadInput where the folder does not exist or cannot be written.
+    Makes the folder. Raises BadInput where it cannot be made or written.
     """
     path = Path(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise BadInput(

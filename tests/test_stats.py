@@ -11,9 +11,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from slth import lawfit, stats
+from slth import stats
 from slth.errors import BadInput
-from slth.stats import State, Verdict
+from slth.stats import State, Verdict, lawfit
 
 EXPONENTIAL_N = np.arange(10, 41, 3)
 POWER_N = np.unique(np.geomspace(8, 2048, 12).round())

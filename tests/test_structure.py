@@ -24,14 +24,14 @@ LAYERS = ("slth", "proofs", "sims", "tests")  # each may import those before it
 
 # Folders of slth/ with one plug-in a file, and their base; the others hold ordinary modules.
 ROOMS = {"subsetsum": "Solver", "construct": "Construction", "bounds": "Bound"}
-PLAIN = {"certify", "data", "nets"}
+PLAIN = {"certify", "data", "nets", "stats", "sweep"}
 
 # Who may make random numbers, and why. Everything else that is random takes a Generator.
 MAY_DRAW = {
     "slth/source.py": "weights: the one place they come from",
     "slth/certify/attack.py": "starting points of the attack's restarts",
-    "slth/resample.py": "resampling of measured seeds",
-    "slth/curves.py": "synthetic curves and resampling for the law fits",
+    "slth/stats/resample.py": "resampling of measured seeds",
+    "slth/stats/curves.py": "synthetic curves and resampling for the law fits",
     "slth/nets/training.py": "initial weights and batches of trained targets",
 }
 # Who may turn counters into words: the engine of weights.

@@ -19,7 +19,7 @@ import pytest
 
 from slth.errors import BadInput
 from slth.sweep import CellsFailed, Records, Sweep, run, stored
-from slth.sweep_progress import Clock, spoken
+from slth.sweep.progress import Clock, spoken
 from tests import sweep_cells
 
 ROOT = Path(__file__).parent.parent

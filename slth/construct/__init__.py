@@ -40,4 +40,4 @@ def load(name: str) -> type[Construction]:
     """The construction class that the file of that name defines (dashes count as underscores)."""
     from slth.plugins import load as load_plugin
 
-    return load_plugin(__name__, name, Construction)
+    return load_plugin(__name__, name, Construction)  # type: ignore[type-abstract]

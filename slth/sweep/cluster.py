@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from slth.errors import BadInput
-from slth.sweep_pool import TICK, Job
-from slth.sweep_worker import Outcome, execute
+from slth.sweep.pool import TICK, Job
+from slth.sweep.worker import Outcome, execute
 
 CONNECT_SECONDS = 5.0
 """How long a scheduler may take to answer."""

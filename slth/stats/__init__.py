@@ -1,4 +1,4 @@
-"""Intervals, thresholds and the accounting of false alarms; the law fits of ``slth.lawfit``.
+"""Intervals, thresholds and the accounting of false alarms; the law fits of ``slth.stats.lawfit``.
 
 Every interval here is exact or distribution-free, and every estimate that its sample is too small
 for says so by an infinite end instead of guessing.
@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from slth.curves import (
+from slth.errors import BadInput
+from slth.stats.curves import (
     LineFit,
     LocalSlope,
     fitting_range,
@@ -21,8 +22,7 @@ from slth.curves import (
     local_slope,
     synthetic,
 )
-from slth.errors import BadInput
-from slth.lawfit import (
+from slth.stats.lawfit import (
     MARGIN,
     LackOfFit,
     LawFit,
@@ -32,7 +32,7 @@ from slth.lawfit import (
     law_verdict,
     need_fit,
 )
-from slth.verdict import State, Verdict
+from slth.stats.verdict import State, Verdict
 
 __all__ = [
     "CONFIDENCE",

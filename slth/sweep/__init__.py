@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from slth.errors import BadInput
-from slth.sweep_cluster import Cluster
-from slth.sweep_pool import Job, Pool
-from slth.sweep_progress import Clock, Progress
-from slth.sweep_store import Store, replace_file
-from slth.sweep_worker import Cell, plain
+from slth.files import write_atomically
+from slth.sweep.cluster import Cluster
+from slth.sweep.pool import Job, Pool
+from slth.sweep.progress import Clock, Progress
+from slth.sweep.store import Store
+from slth.sweep.worker import Cell, plain
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ class Records:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_written(row.get(name)) for name in columns] for row in rows)
-        replace_file(Path(path), text.getvalue())
+        with write_atomically(path) as stream:
+            stream.write(text.getvalue().encode())
 
 
 def _written(value: Any) -> str:

@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from slth.errors import BadInput
-from slth.resample import RESAMPLES, Floats, band, increasing, interval, paired, resampled_means
+from slth.stats.resample import (
+    RESAMPLES,
+    Floats,
+    band,
+    increasing,
+    interval,
+    paired,
+    resampled_means,
+)
 
 RANGE_START = 0.1
 """The fitting range starts where the median error is under this fraction of the target's norm."""

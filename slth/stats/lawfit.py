@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from slth.errors import BadInput
-from slth.resample import (
+from slth.stats.resample import (
     RESAMPLES,
     Floats,
     band,
@@ -28,7 +28,7 @@ from slth.resample import (
     paired,
     resampled_means,
 )
-from slth.verdict import State, Verdict
+from slth.stats.verdict import State, Verdict
 
 MARGIN = 0.3
 """γ's interval must clear 0 by this much before a width is called logarithmic."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from slth.errors import BadInput
-from slth.sweep_worker import Outcome
+from slth.sweep.worker import Outcome
 
 APPLICATION_ID = 0x534C5448
 """Marks a file as a store of ours, in SQLite's own header field ("SLTH")."""
@@ -119,17 +117,3 @@ class Store:
         """The traceback of a cell that failed."""
         row = self.database.execute("SELECT traceback FROM cells WHERE key = ?", (key,)).fetchone()
         return None if row is None else row[0]
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` whole or not at all; raises ``BadInput`` where it cannot be."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(text.encode())
-        os.replace(part, path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        allowed, remedy = "a folder that can be written", "pass another path"
-        raise BadInput("path", f"{path} ({error.strerror})", allowed, remedy) from error

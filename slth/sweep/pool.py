@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, NamedTuple
 
 from slth.errors import BadInput
-from slth.sweep_worker import Cell, Outcome, single_threaded, work
+from slth.sweep.worker import Cell, Outcome, single_threaded, work
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

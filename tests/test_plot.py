@@ -24,7 +24,7 @@ def good(wide=True):
         plot.band(ax, X, MID / 2, MID, MID * 2, "logarithmic")
         plot.band(ax, X, MID, MID * 3, MID * 9, "polynomial", series=1, bars=True)
         plot.curve(ax, X, MID / 10, "counting bound", series=2)
-        ax.set_yscale("log")
+        plot.log_scale(ax, "y")
         ax.set_xlabel("neurons per half n [1]")
         ax.set_ylabel("certified error / sup‖f‖ [1]")
         plot.title(ax, "64-128-10")
@@ -47,6 +47,10 @@ def no_unit(fig, axes):
 
 def bracket_that_is_no_unit(fig, axes):
     axes[1].set_ylabel("error on [0, 1] of f")
+
+
+def unit_without_a_name(fig, axes):
+    axes[1].set_ylabel("[neurons]")
 
 
 def bare_series(fig, axes):
@@ -84,6 +88,11 @@ def crowded_ticks(fig, axes):
     axes[0].set_xticks(np.linspace(10, 40, 40), [f"{v:.3f}" for v in np.linspace(10, 40, 40)])
 
 
+def crowded_log_ticks(fig, axes):
+    axes[0].set_xscale("log")
+    axes[0].set_xlim(0.3, 0.03)
+
+
 def title_off_canvas(fig, axes):
     axes[0].set_title("a title much longer than the panel that it stands on, " * 3)
 
@@ -100,8 +109,9 @@ def empty_panel(fig, axes):
 
 FAULTS = {
     no_label: "the x axis has no label",
-    no_unit: "does not end in a [unit]",
-    bracket_that_is_no_unit: "does not end in a [unit]",
+    no_unit: "is not a name and a [unit]",
+    bracket_that_is_no_unit: "is not a name and a [unit]",
+    unit_without_a_name: "is not a name and a [unit]",
     bare_series: "'measured' has no interval",
     bare_points: "'measured' has no interval",
     hidden_interval: "'logarithmic' has no interval",
@@ -110,6 +120,7 @@ FAULTS = {
     overlap_of_annotations: "overlap",
     overlap_with_the_legend: "'on top'",
     crowded_ticks: "overlap",
+    crowded_log_ticks: "overlap",
     title_off_canvas: "leaves the canvas",
     text_off_canvas: "leaves the canvas",
     empty_panel: "panel 2 is empty",
@@ -158,6 +169,19 @@ def test_shared_axes_need_one_label():
         ax.set_ylabel("error [1]")
     axes[1].set_xlabel("n [1]")
     assert plot.check(fig) == []
+
+
+@pytest.mark.parametrize("limits", [(0.3, 0.03), (1540, 2050), (3e-3, 0.4), (1, 1e8), (1e-9, 4e-9)])
+def test_log_scale_writes_numbers_without_overlap_at_every_span(limits):
+    fig, axes = plot.figure(1, 3, wide=True)
+    for ax in axes:
+        plot.curve(ax, limits, limits, "diagonal")
+        plot.log_scale(ax)
+        ax.set(xlim=limits, ylim=limits, xlabel="n [1]", ylabel="error [1]")
+    assert plot.check(fig) == []
+    for axis in (axes[0].xaxis, axes[0].yaxis):
+        written = [label.get_text() for label in plot._tick_labels(axis) if label.get_text()]
+        assert len(written) >= 2, written
 
 
 @pytest.mark.parametrize("bars", [False, True])

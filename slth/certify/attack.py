@@ -26,6 +26,8 @@ Indices = NDArray[np.intp]
 STALLED = 0.03
 # Largest share of a box's coordinates that a hop redraws; on a ball, half its relative length.
 KICK = 0.15
+# Share of the hops that go to a kink instead.
+KINKS = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +108,10 @@ def attack(
         trial = _move(domain, x, slope, length)
         stalled = np.flatnonzero(length[:, 0] < STALLED)
         if len(stalled):
-            trial[stalled] = _hop(domain, rng, best, best_value, stalled)
+            base = _bases(rng, best, best_value, stalled)
+            kinks = rng.random(len(stalled)) < KINKS
+            trial[stalled] = _kick(domain, rng, base)
+            trial[stalled[kinks]] = domain.project(_to_kink(diff, rng, base[kinks]))
         tape = _forward(diff, trial)
         reached = _size(tape.output, unit)
         accepted = reached > value
@@ -125,14 +130,16 @@ def _size(output: Array, unit: float) -> Array:
     return np.asarray(np.linalg.norm(output / unit, axis=1))
 
 
-def _hop(
-    domain: Domain, rng: np.random.Generator, best: Array, value: Array, stalled: Indices
-) -> Array:
-    """New starts near the stalled restarts' own best points, or near the best points of all."""
+def _bases(rng: np.random.Generator, best: Array, value: Array, stalled: Indices) -> Array:
+    """Where stalled restarts hop from: their own best points, or the best points of all."""
     leaders = np.argsort(-value, kind="stable")[: max(1, len(value) // 8)]
     follow = rng.random(len(stalled)) < 0.5
-    base = best[np.where(follow, rng.choice(leaders, len(stalled)), stalled)]
-    kick = KICK * rng.random((len(stalled), 1))
+    return np.asarray(best[np.where(follow, rng.choice(leaders, len(stalled)), stalled)])
+
+
+def _kick(domain: Domain, rng: np.random.Generator, base: Array) -> Array:
+    """Random neighbours: some coordinates at ends of the box, or a small step inside the ball."""
+    kick = KICK * rng.random((len(base), 1))
     if isinstance(domain, Ball):
         noise = rng.standard_normal(base.shape) / np.sqrt(domain.dimension)
         return domain.project(base + 2 * kick * domain.radius * noise)
@@ -140,6 +147,33 @@ def _hop(
     moved = rng.random(base.shape) < kick
     moved[np.arange(len(base)), rng.integers(domain.dimension, size=len(base))] = True
     return np.where(moved, ends, base)
+
+
+def _to_kink(diff: Difference, rng: np.random.Generator, base: Array) -> Array:
+    """Newton steps to where a random neuron of f or g, or an input, changes sign: in few dimensions
+    the error peaks at such kinks, which ascents only zigzag towards."""
+    depth, other = int(rng.integers(len(diff.layers))), float(rng.integers(2))
+    if depth == 0:
+        return np.where(rng.random(base.shape) < 1 / base.shape[1], 0.0, base)
+    inputs, y, value = [], base, base
+    for layer in diff.layers[:depth]:
+        inputs.append(y)
+        up, down = np.maximum(y, 0.0), np.minimum(y, 0.0)
+        value = y @ layer.weight.T + layer.bias
+        if other:
+            value = value + up @ layer.positive.T + down @ layer.negative.T + layer.bias_error
+        y = np.maximum(value, 0.0)
+    chosen = rng.integers(value.shape[1], size=len(base))
+    slope = np.eye(value.shape[1])[chosen]
+    for i, layer in reversed(list(enumerate(diff.layers[:depth]))):
+        back = slope @ layer.weight
+        if other:
+            error = np.where(inputs[i] >= 0, slope @ layer.positive, slope @ layer.negative)
+            back = back + error
+        slope = back * (inputs[i] > 0) if i else back
+    size = (slope * slope).sum(axis=1)
+    gap = value[np.arange(len(base)), chosen] / np.where(size > 0, size, 1.0)
+    return np.asarray(base - slope * gap[:, None])
 
 
 def _move(domain: Domain, x: Array, gradient: Array, length: Array) -> Array:

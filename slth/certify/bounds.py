@@ -20,6 +20,9 @@ from slth.target import Target
 
 Array = NDArray[np.float64]
 
+# How many of the attack's best points are evaluated exactly.
+FINALISTS = 3
+
 
 @dataclass(frozen=True, eq=False)
 class Upper:
@@ -63,9 +66,18 @@ def lower_bound(
     points = attack(
         upper.difference, domain, seed=seed, restarts=restarts, steps=steps, starts=upper.starts
     )
-    witness = points[0]
-    if not domain.contains(witness):  # Rounding of a projection; the centre always lies inside.
-        inside = witness * (1 - 2.0**-40) if isinstance(domain, Ball) else domain.low
-        witness = inside if domain.contains(inside) else np.zeros_like(inside)
-    value = error_at(target, effective, witness) - upper.doubt
-    return max(0.0, float(np.nextafter(value, -np.inf)) if upper.doubt else value), witness
+    # The ascent ranks points in float64, which near a kink is less sure than the exact error.
+    inside = [_inside(point, domain) for point in points[:FINALISTS]]
+    values = [error_at(target, effective, point) for point in inside]
+    best = int(np.argmax(values))
+    value = values[best] - upper.doubt
+    lower = float(np.nextafter(value, -np.inf)) if upper.doubt else value
+    return max(0.0, lower), inside[best]
+
+
+def _inside(point: Array, domain: Domain) -> Array:
+    """The point itself, or if rounding of a projection left it outside, one nearby or the centre."""
+    if domain.contains(point):
+        return point
+    near = point * (1 - 2.0**-40) if isinstance(domain, Ball) else domain.project(point)
+    return near if domain.contains(near) else np.zeros_like(near)

@@ -83,7 +83,7 @@ class _Builder:
     def add_group(self, where: slice, radius: float) -> None:
         self.group[where] = len(self.radii2)
         # Rounded up, and kept above zero: a weight is divided by it.
-        self.radii2.append(max(radius * radius * (1 + 2.0**-50), 2.0**-900))
+        self.radii2.append(max(radius * radius * (1 + 2.0**-50), 2.0**-300))
 
     def row(self, *entries: tuple[int, float]) -> None:
         row = np.zeros(self.size)
@@ -184,7 +184,7 @@ def _inputs(
 
 
 def _square_up(value: float) -> float:
-    return max(value * value * (1 + 2.0**-50), 2.0**-900)
+    return max(value * value * (1 + 2.0**-50), 2.0**-300)
 
 
 def _first_maps(

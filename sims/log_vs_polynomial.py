@@ -43,7 +43,7 @@ KINDS = {
     "layer": ("pensia", "shared", "malach-product", "malach"),
     "network": ("pensia", "malach-product"),
 }
-SMALLEST = {("layer", "malach"): 0.1, ("layer", "malach-product"): 4e-3}  # below: beyond a scan
+SMALLEST = {("layer", "malach"): 0.2, ("layer", "malach-product"): 4e-3}  # below: beyond a scan
 LADDER = {
     "pensia": list(range(12, 101, 2)),
     "malach-product": [round(50 * 1.12**k) for k in range(55)],
@@ -154,13 +154,10 @@ def pair(source: Any, half: int, weights: Floats, etas: Floats) -> Floats:
         while not np.isfinite(needed).all() and start < SCAN:
             stop = min(start + width, SCAN)
             u = source.in_weights(0, half, start, stop, block=block)
-            rank = np.argsort(u)
-            ordered = u[rank]
             for r in np.flatnonzero(~np.isfinite(needed).all(axis=1)).tolist():
                 widest = etas[~np.isfinite(needed[r])].max() / 2
                 near = sign * abs(row[r])
-                low, high = np.searchsorted(ordered, [near - widest, near + widest])
-                at = np.sort(rank[low:high])
+                at = np.flatnonzero(np.abs(u - near) <= widest)
                 if not at.size:
                     continue
                 v = source.entries(0, Role.OUT, half, block, r, start + at)
@@ -169,7 +166,7 @@ def pair(source: Any, half: int, weights: Floats, etas: Floats) -> Floats:
                     hits = np.flatnonzero(miss <= etas[e])
                     if hits.size:
                         needed[r, e] = start + 1 + at[hits[0]]
-            start, width = stop, min(4 * width, 1 << 22)
+            start, width = stop, min(4 * width, 1 << 20)
         worst = np.maximum(worst, needed.max(axis=0))
     return worst
 
@@ -186,7 +183,7 @@ def network(kind: str, seed: int, epsilons: list[float]) -> list[int | None]:
     @cache
     def error(rung: int) -> float:
         ticket = make.build(f, make.source_for(f, seed, rungs[rung]))
-        return certify(f, ticket.effective, domain, restarts=1, steps=1).upper
+        return certify(f, ticket.effective, domain, restarts=1, steps=0).upper
 
     needed: list[int | None] = []
     low = 0
@@ -210,7 +207,7 @@ def cost(cell: dict[str, Any]) -> float:
     """Seconds on one core, roughly."""
     return {
         ("gadget", "pensia"): 0.01, ("gadget", "malach"): 1.5, ("gadget", "malach-product"): 0.05,
-        ("layer", "pensia"): 0.6, ("layer", "shared"): 0.4, ("layer", "malach"): 8.0,
+        ("layer", "pensia"): 0.6, ("layer", "shared"): 0.4, ("layer", "malach"): 4.0,
         ("layer", "malach-product"): 10.0,
         ("network", "pensia"): 5.0, ("network", "malach-product"): 8.0,
     }[cell["level"], cell["kind"]]  # fmt: skip

@@ -76,7 +76,7 @@ def lower_bound(
 
 
 def _inside(point: Array, domain: Domain) -> Array:
-    """The point itself, or if rounding of a projection left it outside, one nearby or the centre."""
+    """The point, or if the rounding of a projection left it outside, one nearby or the centre."""
     if domain.contains(point):
         return point
     near = point * (1 - 2.0**-40) if isinstance(domain, Ball) else domain.project(point)

@@ -25,7 +25,7 @@ Multipliers = dict[str, Array]
 definite) ĥ(ẑ-ĥ); t12: δ(ẑ-ĥ); t21: ĥ(q-δ); sign `[r + 2n, r + 2n]` >= 0, symmetric, zero diagonal;
 link_i `[4, n_i]`: t11 >= 0, t12, t21, t22 of an early layer."""
 
-FREE, NONNEGATIVE = "free", "nonnegative"
+SPARSE_FROM = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +70,17 @@ def lagrangian(known: Lift, at: Multipliers, signs: Array, magnitude: bool = Fal
     weight, cost = weights(known, at)
     product, n_v = None, absolute(signs)
     if "sign" in at:
-        product = at["sign"] @ n_v
-        k += 2 * (n_v.T @ product)
+        product = _sign_product(known, at["sign"], n_v)
+        k += 2 * _sign_product(known, product.T, n_v).T
     if not n:
         none = np.zeros(0)
         return Form(k, np.zeros((0, len(k))), none, none, np.zeros((0, 0)), weight, cost)
     t1, t2, t12, t21, coupling = _neuron_multipliers(known, at)
     q, z_hat = absolute(known.q), absolute(known.z_hat)
     t12, t21, mixed = absolute(t12), absolute(t21), absolute(t12 + t21)
-    k += 2 * (q.T @ (_penalty(at, known.unit)[:, None] * q))
+    penalty = _penalty(at, known.unit)
+    paid = penalty > 0
+    k += 2 * (q[paid].T @ (penalty[paid, None] * q[paid]))
     linear = absolute(known.gain).copy()
     linear[:n] += t1[:, None] * q + t12[:, None] * z_hat
     linear[n:] += t21[:, None] * q + t2[:, None] * z_hat
@@ -87,6 +89,17 @@ def lagrangian(known: Lift, at: Multipliers, signs: Array, magnitude: bool = Fal
         linear[n:] += 2 * (product[-2 * n : -n] + product[-n:])
         s22 = s22 + 2 * coupling if magnitude else s22 - 2 * coupling
     return Form(k, linear, 2 * t1, mixed, s22, weight, cost)
+
+
+def _sign_product(known: Lift, left: Array, signs: Array) -> Array:
+    """left @ signs; its first rows are sparse and the next n zero, which pays for large inputs."""
+    r, n = len(known.rows), known.neurons
+    if r * known.size < SPARSE_FROM:
+        return left @ signs
+    from scipy.sparse import csr_array
+
+    top = np.asarray((csr_array(signs[:r].T) @ left[:, :r].T).T)
+    return top + left[:, r + n :] @ signs[r + n :] if n else top
 
 
 def _neuron_multipliers(known: Lift, at: Multipliers) -> tuple[Array, Array, Array, Array, Array]:

@@ -77,11 +77,11 @@ def quadratic_bound(
 
 
 def _affordable(known: Lift, signs: int) -> Descent:
-    """Fewer steps for larger forms: a digits network takes 140 of 3 ms, 784-500-10 some 80."""
+    """Fewer steps for larger forms: a digits network takes 140 of 4 ms, 784-500-10 some 55."""
     m, n = known.size, known.neurons
     work = 2 * signs * n * m + 4 * n * m * m + 10 * m**3 + 40 * signs * signs
-    share = min(1.0, (6e7 / work) ** 0.2)
-    return Descent(max(35, round(50 * share)), max(40, round(90 * share)))
+    share = min(1.0, (6e7 / work) ** 0.25)
+    return Descent(max(25, round(50 * share)), max(30, round(90 * share)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,11 @@ class Malach(GadgetConstruction):
     their "product" alone."""
 
     match: Literal["both", "product"] = field(
-        default="both", metadata={"choices": ("both", "product")}
+        default="both",
+        metadata={
+            "choices": ("both", "product"),
+            "help": "get in- and out-weight right, as the proof does, or their product alone",
+        },
     )
 
     def __post_init__(self) -> None:

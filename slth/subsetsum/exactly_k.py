@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -24,7 +24,7 @@ class ExactlyK(Solver):
     beyond 2^999 are given up. Raises BadInput above 32 usable values and for k < 0.
     """
 
-    k: int = 3
+    k: int = field(default=3, metadata={"help": "how many values to keep"})
 
     def __call__(self, problem: Problem) -> Solution:
         from slth.subsetsum._sized import Sized

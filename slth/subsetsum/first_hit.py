@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -31,8 +31,8 @@ class FirstHit(Solver):
     only within one window, or for targets out of reach. Raises BadInput without an epsilon.
     """
 
-    window: int = 36
-    threads: int | None = None
+    window: int = field(default=36, metadata={"help": "usable values searched at a time, 1 to 44"})
+    threads: int | None = field(default=None, metadata={"help": "at most so many; all cores"})
 
     def __call__(self, problem: Problem) -> Solution:
         from slth.subsetsum._kernels import first_hit_rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -26,7 +26,7 @@ class Highs(Solver):
     its best mask. nodes: branch-and-bound nodes a row. Raises BadInput above 24 usable values.
     """
 
-    nodes: int = 200_000
+    nodes: int = field(default=200_000, metadata={"help": "branch-and-bound nodes a row"})
 
     def __call__(self, problem: Problem) -> Solution:
         values, targets, epsilon = problem.rows()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -29,8 +29,10 @@ class MeetInTheMiddle(Solver):
     add up beyond 2^999 are given up. Raises BadInput above 44 usable values.
     """
 
-    limit: int | None = None
-    threads: int | None = None
+    limit: int | None = field(
+        default=None, metadata={"help": "use only so many usable values a row, at most 44"}
+    )
+    threads: int | None = field(default=None, metadata={"help": "at most so many; all cores"})
 
     def __call__(self, problem: Problem) -> Solution:
         from slth.subsetsum._kernels import optimum_rows

@@ -1,0 +1,296 @@
+"""`slth …`: solve subset sums, build and verify tickets, run simulations.
+
+Exit status: 0 fine, 1 a claim is false, 2 bad input, 3 the source (or the values) too narrow,
+130 interrupted. Only click is imported before a command runs, so that help appears at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import slth
+from slth.cli_plugins import Chooser, PluginCommand
+from slth.errors import BadInput
+
+EPILOG = """\b
+Exit status: 0 fine, 1 a claim is false, 2 bad input, 3 too narrow, 130 interrupted.
+Start with:  slth ticket digits --n 40
+             slth verify ticket.npz --target digits
+"""
+MODEL = (
+    "a file of a torch.nn.Sequential of Linear and ReLU, module.py:factory (with --state for its "
+    "weights), or one of the built-in networks `digits` and `digits-untouched`"
+)
+
+
+class Front(click.Group):
+    """The group that turns every error a user can make into one line on standard error."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        extra["standalone_mode"] = False  # click's own mode would print several lines
+        try:
+            status = super().main(*args, **extra)
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else "slth"
+            _fail(f"{error.format_message().rstrip('.')}; see `{path} --help`")
+        except click.ClickException as error:
+            _fail(error.format_message())
+        except BadInput as error:
+            _fail(str(error))
+        except OSError as error:
+            where, why = error.filename or "a file", error.strerror or type(error).__name__
+            _fail(str(BadInput(where, why, "a path that can be read or written", "check the path")))
+        except MemoryError as error:
+            remedy = "a smaller n, fewer rows, or an epsilon that allows a lazy search"
+            _fail(str(BadInput("memory", error or "no more", "what this machine holds", remedy)))
+        except (click.Abort, KeyboardInterrupt):
+            sys.exit(130)
+        sys.exit(status or 0)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+def _solvers() -> tuple[str, ...]:
+    from slth.subsetsum import solvers
+
+    return solvers()
+
+
+def _load_solver(name: str) -> type:
+    from slth.subsetsum import load
+
+    return load(name)
+
+
+def _constructions() -> tuple[str, ...]:
+    from slth.construct import constructions
+
+    return constructions()
+
+
+def _load_construction(name: str) -> type:
+    from slth.construct import load
+
+    return load(name)
+
+
+def _laws() -> tuple[str, ...]:
+    from slth.laws import LAWS
+
+    return tuple(LAWS)
+
+
+def _load_law(name: str) -> type:
+    from slth.laws import LAWS
+
+    return LAWS[name]
+
+
+SOLVER = Chooser(
+    "solver",
+    "meet-in-the-middle",
+    "How to search. Each has options of its own: --solver NAME --help.",
+    _solvers,
+    _load_solver,
+)
+CONSTRUCTION = Chooser(
+    "construction",
+    "pensia",
+    "Whose gadgets. Each has options of its own: --construction NAME --help.",
+    _constructions,
+    _load_construction,
+)
+LAW = Chooser(
+    "law",
+    "uniform",
+    "What the random weights are drawn from.",
+    _laws,
+    _load_law,
+    "law-",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+@click.group(cls=Front, invoke_without_command=True, epilog=EPILOG)
+@click.version_option(slth.__version__, prog_name="slth")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Build strong lottery tickets, certify them, and put the theorems about them to the test.
+
+    A strong lottery ticket is a subnetwork of a random network that computes nearly what a given
+    target network computes: no weight is trained, only a mask is chosen.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@main.command(cls=PluginCommand, choosers=(SOLVER,))
+@click.argument("values")
+@click.argument("targets")
+@click.option("--epsilon", type=float, help="Tolerance. [default: none, the optimum is wanted]")
+@click.option("--out", type=click.Path(path_type=Path), help="Also save mask, error, status here.")
+@as_json
+def solve(
+    values: str, targets: str, epsilon: float | None, out: Path | None, as_json: bool, solver: Any
+) -> int:
+    """Which of these VALUES add up to each of these TARGETS?
+
+    Both are .npy, .csv or .txt files (a row a line), or numbers with commas between. One row of
+    values serves every target; N rows go with N targets. Prints, for each target, the mask (1 =
+    kept), the exact error rounded up, and the status: solved, none exists (proved), or gave up.
+    Exit status 3 when some row is not solved.
+
+    \b
+    Example:  slth solve 0.3,-0.2,0.7,0.11 0.5,0.8 --epsilon 0.02
+    """
+    from slth import cli_inputs, cli_numbers, cli_show
+    from slth.subsetsum import Problem
+
+    cli_inputs.check_output(out)
+    problem = Problem(cli_numbers.read("VALUES", values), cli_numbers.read("TARGETS", targets))
+    problem = Problem(problem.values, problem.targets, epsilon)
+    with cli_show.bar("solving"):
+        solution = solver()(problem)
+    if out is not None:
+        import numpy as np
+
+        from slth.files import write_atomically
+
+        with cli_inputs.writing(out), write_atomically(out) as stream:
+            np.savez_compressed(
+                stream, mask=solution.mask, error=solution.error, status=solution.status
+            )
+    found = cli_show.solution(solution, epsilon, None if out is None else str(out))
+    cli_show.show_json(found) if as_json else cli_show.show_solution(found)
+    return 0 if found["solved"] == found["rows"] else 3
+
+
+@main.command(cls=PluginCommand, choosers=(CONSTRUCTION, LAW))
+@click.argument("model")
+@click.option("--state", help="State dict for module.py:factory.")
+@click.option("--n", type=int, help="Neurons a half and input. [default: what the theorem asks]")
+@click.option("--seed", type=int, default=0, show_default=True, help="The source's seed.")
+@click.option("--ball", type=float, help="Claim for inputs of this norm at most. [default: 1]")
+@click.option("--box", type=(float, float), metavar="LOW HIGH", help="Claim for this box instead.")
+@click.option(
+    "--restarts", type=click.IntRange(1), default=64, show_default=True, help="Of the attack."
+)
+@click.option(
+    "--steps", type=click.IntRange(0), default=150, show_default=True, help="Of each restart."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("ticket.npz"),
+    show_default=True,
+    help="Where the ticket goes: seed, mask, claim and certificate, no weights.",
+)
+@as_json
+def ticket(
+    model: str,
+    state: str | None,
+    n: int | None,
+    seed: int,
+    ball: float | None,
+    box: tuple[float, float] | None,
+    restarts: int,
+    steps: int,
+    out: Path,
+    as_json: bool,
+    construction: Any,
+    law: Any,
+) -> int:
+    """Find a subnetwork of a random network that computes nearly what MODEL computes.
+
+    MODEL is a file of a torch.nn.Sequential of Linear and ReLU, module.py:factory, or one of the
+    built-in networks `digits` and `digits-untouched`. The ticket is certified (its error over the
+    ball or box is bounded from above and attacked from below) and saved. Give --n, or --epsilon and
+    --delta for the width the theorem asks for. Exit status 3 when the source is too narrow for
+    epsilon; the ticket is saved all the same and says so.
+
+    \b
+    Example:  slth ticket digits --n 40 --seed 1 --out ticket.npz
+    """
+    from slth import cli_inputs, cli_show
+
+    cli_inputs.check_output(out)
+    target = cli_inputs.target(model, state)
+    make = cli_inputs.construction(construction, cli_inputs.domain(target, ball, box))
+    source = cli_inputs.source(make, target, n, seed, law())
+    with cli_show.bar("building", counted=True) as progress:
+        found = make.build(target, source, progress)
+    with cli_show.bar("certifying"):
+        found = cli_inputs.certified(found, target, restarts, steps)
+    with cli_inputs.writing(out):
+        found.save(out)
+    report = cli_show.ticket(found, target, make, str(out))
+    cli_show.show_json(report) if as_json else cli_show.show_ticket(report)
+    if found.claim.met:
+        return 0
+    click.echo(
+        f"too narrow: this source holds no ticket of the tolerance asked for; the best it holds is "
+        f"saved in {out}; give a larger --n, or a looser tolerance",
+        err=True,
+    )
+    return 3
+
+
+@main.command()
+@click.argument("path")
+@click.option("--target", "model", metavar="MODEL", required=True, help=f"The network: {MODEL}.")
+@click.option("--state", help="State dict for module.py:factory.")
+@as_json
+def verify(path: str, model: str, state: str | None, as_json: bool) -> int:
+    """Check everything that the ticket in the file PATH claims, trusting nothing in it.
+
+    Every kept weight is drawn anew from the seed, every subset sum is added up in exact arithmetic,
+    and the bounds on the error are derived again. Exit status 1 when any claim is false, 2 when the
+    file is no ticket.
+
+    \b
+    Example:  slth verify ticket.npz --target digits
+    """
+    from slth import cli_inputs, cli_show
+    from slth.verify import verify as check
+
+    held = cli_inputs.ticket(path)
+    target = cli_inputs.target(model, state)
+    with cli_show.bar("verifying"):
+        report = check(held, target)
+    found = {"ticket": path, **report.to_json()}
+    cli_show.show_json(found) if as_json else cli_show.show_checks(found)
+    return 0 if report.ok else 1
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("name", required=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@as_json
+def sim(name: str | None, arguments: tuple[str, ...], as_json: bool) -> int:
+    """Run the simulation NAME of this checkout; without NAME, list them all.
+
+    What follows NAME goes to the simulation: `slth sim NAME --help` shows its options. It runs as
+    `python -m sims.NAME` in the checkout's folder, where its default output goes, and its exit
+    status is passed through.
+
+    \b
+    Example:  slth sim width_vs_error --smoke
+    """
+    from slth import cli_show, cli_sims
+
+    if name is None:
+        known = cli_sims.simulations(cli_sims.checkout())
+        cli_show.show_json(known) if as_json else cli_show.show_simulations(known)
+        return 0
+    return cli_sims.run(name, ["--json", *arguments] if as_json else list(arguments))
+
+
+if __name__ == "__main__":
+    main()

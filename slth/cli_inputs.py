@@ -1,0 +1,130 @@
+"""What the commands work with: model, domain, construction, source, certificate, output path."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from slth.errors import BadInput
+
+if TYPE_CHECKING:
+    from slth.construct import Construction
+    from slth.domain import Domain
+    from slth.laws import Law
+    from slth.source import Source
+    from slth.target import Target
+    from slth.ticket import Ticket
+
+
+def target(model: str, state: str | None) -> Target:
+    """The network to approximate; what a damaged file or a user's factory raises is BadInput."""
+    import warnings
+
+    from slth import models
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
+            return models.read(model, state)
+    except (BadInput, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise BadInput(
+            "MODEL",
+            f"{type(error).__name__} while reading {model}: {error}",
+            "a Sequential of Linear and ReLU saved by torch.save, or a factory that returns one",
+            "save the model anew, or run the factory by itself to see where it fails",
+        ) from error
+
+
+def ticket(path: str) -> Ticket:
+    """The ticket in a file. A flipped bit may upset any of zip, zlib, numpy and json."""
+    from slth.ticket import load
+
+    try:
+        return load(path)
+    except (BadInput, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise BadInput(
+            path, f"{type(error).__name__}: {error}", "a ticket file", "make the ticket anew"
+        ) from error
+
+
+def domain(target: Target, ball: float | None, box: tuple[float, float] | None) -> Domain | None:
+    import numpy as np
+
+    from slth.domain import Ball, Box
+
+    if ball is not None and box is not None:
+        raise click.UsageError("--ball and --box: give one of them", click.get_current_context())
+    if box is not None:
+        return Box(np.full(target.dims[0], box[0]), np.full(target.dims[0], box[1]))
+    return None if ball is None else Ball(ball, target.dims[0])
+
+
+def construction(make: Any, domain: Domain | None) -> Construction:
+    from dataclasses import fields
+
+    if domain is None:
+        built: Construction = make()
+    elif "domain" in {f.name for f in fields(make.func)}:
+        built = make(domain=domain)
+    else:
+        name = make.func.__module__.rsplit(".", 1)[-1]
+        raise click.UsageError(f"the construction {name} takes no --ball and no --box")
+    return built
+
+
+def source(make: Any, target: Target, n: int | None, seed: int, law: Law) -> Source:
+    from slth.source import Source as RandomNetwork
+
+    if hasattr(make, "source_for"):
+        found: Source = make.source_for(target, seed, n, law=law)
+        return found
+    if n is None:
+        raise BadInput("--n", "none", "a number of neurons", "this construction computes none")
+    bias = tuple(b is not None for b in target.biases)
+    return RandomNetwork(target.dims, (n,) * target.depth, bias, seed, law)
+
+
+def certified(ticket: Ticket, target: Target, restarts: int, steps: int) -> Ticket:
+    """The ticket with its certificate, which says how its witness was found."""
+    from slth.certify import Claim, certify
+    from slth.domain import from_json
+
+    bound, over = ticket.claim.error_bound, from_json(dict(ticket.claim.domain))
+    attack = {"seed": 0, "restarts": restarts, "steps": steps}
+    claim = Claim(bound, over) if math.isfinite(bound) else None
+    found = certify(target, ticket.effective, over, claim=claim, **attack)
+    return ticket.with_certificate({**found.to_json(), **attack})
+
+
+def check_output(path: Path | None) -> None:
+    """Refuse a path that cannot be written before anything is computed for it."""
+    if path is None:
+        return
+    folder, allowed = path.parent, "a file in a folder that exists and can be written"
+    if not folder.is_dir():
+        raise BadInput("--out", path, allowed, f"make the folder {folder}, or choose another")
+    if path.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput("--out", path, allowed, "choose another path")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(
+            "--out",
+            f"{path}: {error.strerror}",
+            "a file that can be written",
+            "choose another path",
+        ) from None

@@ -181,7 +181,6 @@ def _claims(
             for given, right in zip(claim.tolerances, asked, strict=True)
         )
         yield Check(f"the tolerances serve epsilon = {claim.epsilon}", close, f"{asked}")
-    if claim.tolerances is not None:
     yield Check(
         f"{claim.unmet} gadgets miss their tolerance", sum(unmet) == claim.unmet, f"{sum(unmet)}"
     )

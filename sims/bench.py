@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -196,10 +197,78 @@ def first_hit() -> Iterator[Row]:
             )
 
 
+def tickets() -> Iterator[Row]:
+    """Whole networks: the digits target at n = 40, and 784-500-10 by first hit."""
+    from slth.certify import certify
+    from slth.construct.pensia import Pensia
+    from slth.domain import Ball
+    from slth.nets import digits
+
+    group, target = "a ticket and its certificate, digits network 64-128-10, n = 40", digits.load()
+    best = Pensia()
+    source, ball = best.source_for(target, SEED, 40), Ball(1.0, 64)
+    ticket = best.build(target, source)
+
+    def whole() -> None:
+        certify(target, best.build(target, source).effective, ball)
+
+    yield timed(group, "both", "ticket", whole, repeats=5, goal=5.0)
+    yield timed(group, "the ticket", "ticket", lambda: best.build(target, source), repeats=5)
+    found = certify(target, ticket.effective, ball)
+    yield timed(
+        group, "the certificate", "ticket", lambda: certify(target, ticket.effective, ball),
+        repeats=5, note=f"upper/lower = {found.upper / found.lower:.2f}",
+    )  # fmt: skip
+    seconds, peak, note = _in_fresh_process(MNIST)
+    name = f"784-500-10 at tolerance 4e-6, first hit, peak {peak / 2**30:.2f} GiB"
+    group = "a ticket of 397,000 weights, both halves"
+    yield Row(group, name, "ticket", seconds, (seconds, seconds), 1, 90.0, note)
+
+
+MNIST = """
+import resource, time
+from slth.construct.pensia import Pensia
+from slth.nets import mnist
+target = mnist.train_m5k(0)
+make = Pensia(tolerance=4e-6)
+small = Pensia(tolerance=1e-2)
+small.build(target, small.source_for(target, 1, 8))
+start = time.perf_counter()
+ticket = make.build(target, make.source_for(target, 20, 128))
+seconds = time.perf_counter() - start
+peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(seconds, peak, f"{ticket.claim.unmet} gadgets unmet, density {ticket.density:.4f}", sep="|")
+"""
+
+
+def _in_fresh_process(code: str) -> tuple[float, float, str]:
+    """(seconds, peak bytes, note) that the code prints: memory is a process's own."""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, peak, note = shown.stdout.strip().split("|")
+    return float(seconds), float(peak), note
+
+
+def start_up() -> Iterator[Row]:
+    """What a user waits for before anything happens."""
+    group = "start-up, a fresh process each"
+    for name, arguments, goal in (
+        ("python -c pass", ["-c", "pass"], None),
+        ("import slth", ["-c", "import slth"], 0.3),
+        ("slth --help", ["-m", "slth.cli", "--help"], 0.5),
+    ):
+        command = [sys.executable, *arguments]
+        yield timed(
+            group, name, "start",
+            lambda c=command: subprocess.run(c, check=True, capture_output=True), goal=goal,
+        )  # fmt: skip
+
+
 # Add a function here to add its rows.
 GROUPS: dict[str, Callable[[], Iterator[Row]]] = {
     "optimum": optimum,
     "first-hit": first_hit,
+    "tickets": tickets,
+    "start-up": start_up,
 }
 
 
@@ -263,9 +332,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", choices=[*GROUPS], nargs="*", help="measure these groups only")
     parser.add_argument("--out", type=Path, default=Path("out/bench"), help="output folder")
+    parser.add_argument("--smoke", action="store_true", help="start-up times only")
     options = parser.parse_args(arguments)
     rows: list[Row] = []
-    for name in options.only or GROUPS:
+    for name in ["start-up"] if options.smoke else options.only or GROUPS:
         for row in GROUPS[name]():
             rows.append(row)
             print(f"{row.group}: {row.name}: {duration(row.seconds)}", file=sys.stderr)

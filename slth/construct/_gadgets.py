@@ -57,7 +57,8 @@ class Half:
 class GadgetConstruction(Construction):
     """The common build. Options:
 
-    epsilon: error of the whole network to aim at over the domain; None takes the best gadgets.
+    epsilon: error of the whole network to aim at over the domain.
+    tolerance: per-weight tolerance to aim at instead; with neither, every gadget takes its best.
     delta: failure probability that the theorem's width is computed for.
     domain: the input set of the claim (default: the unit ball).
     halves: "both" approximates every weight on both halves, as the proofs do; "needed" leaves out
@@ -65,13 +66,19 @@ class GadgetConstruction(Construction):
     """
 
     epsilon: float | None = field(default=None, metadata={"help": "error to aim at (network)"})
+    tolerance: float | None = field(
+        default=None, metadata={"help": "per-weight tolerance to aim at, instead of epsilon"}
+    )
     delta: float | None = field(default=None, metadata={"help": "failure probability allowed"})
     domain: Domain | None = field(default=None, metadata={"cli": False})
     halves: Halves = field(default="both", metadata={"choices": ("both", "needed")})
 
     def __post_init__(self) -> None:
-        if self.epsilon is not None and not (np.isfinite(self.epsilon) and self.epsilon > 0):
-            raise BadInput("epsilon", self.epsilon, "a finite number > 0", "choose a tolerance")
+        for name, value in (("epsilon", self.epsilon), ("tolerance", self.tolerance)):
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise BadInput(name, value, "a finite number > 0", "choose a tolerance")
+        if self.epsilon is not None and self.tolerance is not None:
+            raise BadInput("tolerance", "both it and epsilon", "one of the two", "drop one")
         if self.delta is not None and not 0 < self.delta < 1:
             raise BadInput("delta", self.delta, "0 < delta < 1", "choose a failure probability")
         if self.halves not in ("both", "needed"):
@@ -100,7 +107,7 @@ class GadgetConstruction(Construction):
         in the theorem's statement), never on single weights. Raises BadInput when neither n nor
         (epsilon, delta) is given.
         """
-        if n is None and (self.epsilon is None or self.delta is None):
+        if n is None and ((self.epsilon or self.tolerance) is None or self.delta is None):
             raise BadInput(
                 "n",
                 "none, without epsilon and delta",
@@ -112,10 +119,10 @@ class GadgetConstruction(Construction):
 
     def width(self, target: Target) -> tuple[int, ...]:
         """The explicit theorem's n a layer at (epsilon, delta); BadInput beyond any scan."""
-        assert self.epsilon is not None
-        assert self.delta is not None
         domain = self.region(target)
-        etas = propagation(target, domain).tolerances(self.epsilon)
+        etas = self.tolerances(target, domain)
+        assert etas is not None
+        assert self.delta is not None
         asked = self.theorem_n(facts(target, domain), etas, self.delta)
         if max(asked) > SCAN:
             raise BadInput(
@@ -126,6 +133,14 @@ class GadgetConstruction(Construction):
             )
         return tuple(int(n) for n in asked)
 
+    def tolerances(self, target: Target, domain: Domain) -> tuple[float, ...] | None:
+        """Per-weight tolerances, a layer each; None where the best is wanted."""
+        if self.tolerance is not None:
+            return (self.tolerance,) * target.depth
+        if self.epsilon is None:
+            return None
+        return propagation(target, domain).tolerances(self.epsilon)
+
     def build(self, target: Target, source: Source, progress: Progress | None = None) -> Ticket:
         if source.dims != target.dims:
             raise BadInput("source", f"dims {source.dims}", f"{target.dims}", "match the target")
@@ -134,9 +149,7 @@ class GadgetConstruction(Construction):
                 "source", f"bias {source.bias}", "as in the target", "use construction.source_for"
             )
         domain = self.region(target)
-        etas = (
-            None if self.epsilon is None else propagation(target, domain).tolerances(self.epsilon)
-        )
+        etas = self.tolerances(target, domain)
         kept = self._mask(target, source, etas, progress)
         return self._claim(target, source, kept, domain, etas)
 
@@ -188,7 +201,7 @@ class GadgetConstruction(Construction):
         options = {
             k: v
             for k, v in asdict(self).items()
-            if k not in ("domain", "epsilon", "delta", "halves")
+            if k not in ("domain", "epsilon", "delta", "halves", "tolerance")
         }
         blank = Claim(
             construction=type(self).__module__.rsplit(".", 1)[-1],

@@ -102,32 +102,42 @@ def exact(claim: str, violations: int, cases: int) -> Verdict:
     return Verdict(state, f"{claim}: {violations} violations in {cases} cases")
 
 
-def finish(
-    name: str,
-    run_options: Options,
-    verdicts: Mapping[str, Verdict],
-    controls: Mapping[str, Control],
-    facts: Mapping[str, Any],
-) -> None:
-    """Settle the claims, write NAME.json, print the table; status 1 if a control slips through."""
-    settled = settle(dict(verdicts))
-    result = {
-        "simulation": name,
-        "provenance": provenance(),
-        **facts,
-        "verdicts": {key: verdict.to_json() for key, verdict in settled.items()},
-        "controls": {
-            key: {"broken": c.broken, "caught": c.caught, **c.verdict.to_json()}
-            for key, c in controls.items()
-        },
-    }
+@dataclass(frozen=True)
+class Findings:
+    """What a run says: a verdict a claim, the controls, and the numbers behind them."""
+
+    verdicts: Mapping[str, Verdict]
+    controls: Mapping[str, Control]
+    facts: Mapping[str, Any]
+
+    @property
+    def settled(self) -> dict[str, Verdict]:
+        """The verdicts after Holm's correction over all claims of the run."""
+        return settle(dict(self.verdicts))
+
+    def to_json(self) -> dict[str, Any]:
+        return plain(
+            {
+                **self.facts,
+                "verdicts": {key: verdict.to_json() for key, verdict in self.settled.items()},
+                "controls": {
+                    key: {"broken": c.broken, "caught": c.caught, **c.verdict.to_json()}
+                    for key, c in self.controls.items()
+                },
+            }
+        )
+
+
+def finish(name: str, run_options: Options, found: Findings) -> None:
+    """Write NAME.json, print the table; status 1 if a control slips through."""
+    result = {"simulation": name, "provenance": provenance(), **found.to_json()}
     with write_atomically(run_options.out / f"{name}.json") as stream:
-        stream.write(json.dumps(plain(result), indent=1, ensure_ascii=False).encode() + b"\n")
+        stream.write(json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
     if run_options.as_json:
-        click.echo(json.dumps(plain(result)))
+        click.echo(json.dumps(result))
     else:
-        _print(name, run_options.out, settled, controls)
-    slipped = [key for key, control in controls.items() if not control.caught]
+        _print(name, run_options.out, found.settled, found.controls)
+    slipped = [key for key, control in found.controls.items() if not control.caught]
     if slipped:
         raise SystemExit(f"controls that were not refuted: {', '.join(slipped)}")
 
@@ -175,3 +185,17 @@ def _print(
     console = Console()
     console.print(table)
     console.print(f"figure, table and verdicts: {out}")
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """The rows of a NAME.csv as the cells returned them."""
+    import csv
+
+    def value(text: str) -> Any:
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return text or None
+
+    with path.open(newline="") as stream:
+        return [{k: value(v) for k, v in row.items()} for row in csv.DictReader(stream)]

@@ -6,7 +6,7 @@ the whole network with a certificate, for 0.3 to 0.03 of sup ||f||. Beside it st
 own n, and the counting lower bound.
 
 Protocol, fixed before measuring:
-- Gadget: 200 seeds, each with a weight of the digits network; tolerance per weight. Layer: 40
+- Gadget: 200 seeds, each with a weight of its own from U[-1/2, 1/2]. Layer: 40
   seeds, tolerance η = ε/√1280 per weight, so that the layer is within ε|y|. Network: 20 seeds, the
   least n from which on the certified error is at most ε sup||f|| (bisection over a fixed ladder).
 - The n needed at success 1 − δ, δ = 0.1, is the 0.9-quantile over seeds with its distribution-free
@@ -23,13 +23,14 @@ Protocol, fixed before measuring:
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from sims._protocol import Control, Options, exact, finish, options, run
+from sims._protocol import Control, Findings, Options, exact, finish, options, run
 from slth.stats.verdict import State, Verdict
 
 Floats = NDArray[np.float64]
@@ -56,6 +57,7 @@ TITLES = {
 }
 WANT = {"pensia": "logarithmic", "malach": "polynomial", "malach-product": "polynomial"}
 SCAN = 1 << 26
+REACH = 0.5  # gadget weights are drawn from U[-REACH, REACH], the interval of random subset sum
 
 
 # -- one cell --------------------------------------------------------------------------------------
@@ -75,8 +77,7 @@ def cell(level: str, kind: str, seed: int, epsilons: list[float]) -> dict[str, A
     from slth.source import Source
 
     if level == "gadget":
-        entries = digits().weights[0].ravel()
-        weights = entries[np.random.default_rng(seed).integers(entries.size)].reshape(1, 1)
+        weights = np.random.default_rng(seed).uniform(-REACH, REACH, (1, 1))
         etas = epsilons
     else:
         weights = digits().weights[1]
@@ -249,7 +250,10 @@ def main(**rest: Any) -> None:
     )  # fmt: skip
     records = run_sweep(sweep, opts.workers, opts.scheduler, opts.progress)
     records.table(opts.out / f"{NAME}.csv")
-    report(list(records), opts)
+    rows = list(records)
+    found = analyse(rows)
+    figure(rows, opts.out)
+    finish(NAME, opts, found)
 
 
 # -- what the data say -----------------------------------------------------------------------------
@@ -280,7 +284,7 @@ def theory(level: str, kind: str, epsilons: Floats) -> Floats:
         asked: Floats = bound.evaluate(constants, epsilons * size(digits())[0], DELTA)
         return asked.max(axis=-1)
     fan = 1 if level == "gadget" else digits().weights[1].size
-    reach = float(np.abs(digits().weights[0 if level == "gadget" else 1]).max())
+    reach = REACH if level == "gadget" else float(np.abs(digits().weights[1]).max())
     each = DELTA / (2 * fan)
     etas = epsilons / np.sqrt(fan)
     one = {
@@ -292,7 +296,8 @@ def theory(level: str, kind: str, epsilons: Floats) -> Floats:
     return np.array([float(one(float(eta))) for eta in etas])
 
 
-def report(rows: list[dict[str, Any]], opts: Options) -> None:
+def analyse(rows: list[dict[str, Any]]) -> Findings:
+    """Every claim with its verdict, every control, and the numbers behind them."""
     from slth.stats import frequency_verdict
 
     verdicts: dict[str, Verdict] = {}
@@ -311,15 +316,13 @@ def report(rows: list[dict[str, Any]], opts: Options) -> None:
                 enough, len(needed), level_shown
             )
     epsilons, needed = table(rows, "gadget", "pensia")
-    reach = float(np.abs(digits().weights[0]).max())
-    bits = np.maximum(0.0, np.log2(reach / epsilons))
+    bits = np.maximum(0.0, np.log2(REACH / epsilons))
     early = int((np.quantile(needed, 1 - DELTA, axis=0) < bits).sum())
     verdicts["gadget: success at 1 − δ takes at least the counting bound"] = exact(
         "n at 0.9 ≥ log2(max|w|/ε)", early, epsilons.size
     )
-    figure(rows, fits, opts)
     facts = {"delta": DELTA, "seeds": SEEDS, "fits": fits, "summary": summary(rows)}
-    finish(NAME, opts, verdicts, controls(rows), facts)
+    return Findings(verdicts, controls(rows), facts)
 
 
 def law(epsilons: Floats, needed: Floats, level: str, kind: str, fits: dict[str, Any]) -> Verdict:
@@ -404,7 +407,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
-def figure(rows: list[dict[str, Any]], fits: dict[str, Any], opts: Options) -> None:
+def figure(rows: list[dict[str, Any]], out: Path) -> Any:
     """A panel a level: the measured n with its interval, theory's n, the counting bound."""
     from slth import plot
 
@@ -428,13 +431,12 @@ def figure(rows: list[dict[str, Any]], fits: dict[str, Any], opts: Options) -> N
                 plot.curve(
                     ax, span, theory(level, kind, span), f"theorem: {TITLES[kind]}", series=series
                 )
-        ax.set(xscale="log", yscale="log", title=level)
         ax.invert_xaxis()
+        plot.log_scale(ax)
+        plot.title(ax, level)
         what = {"gadget": "per weight", "layer": "of the layer", "network": "/ sup norm of f"}
         ax.set_xlabel(f"tolerance {what[level]} [1]")
-    axes[0].set_ylabel("neurons needed per input and half [neurons]")
-    for ax in axes[1:]:
-        ax.set_ylabel("[neurons]")
+        ax.set_ylabel("width needed per input and half [neurons]")
     handles, labels = [], []
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
@@ -442,7 +444,8 @@ def figure(rows: list[dict[str, Any]], fits: dict[str, Any], opts: Options) -> N
                 handles.append(handle)
                 labels.append(label)
     fig.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=7, frameon=False)
-    plot.save(fig, opts.out / NAME)
+    plot.save(fig, out / NAME)
+    return fig
 
 
 if __name__ == "__main__":

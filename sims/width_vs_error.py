@@ -27,13 +27,14 @@ Protocol, fixed before measuring:
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from sims._protocol import Control, Options, exact, finish, options, run
+from sims._protocol import Control, Findings, Options, exact, finish, options, run
 from slth.stats.verdict import State, Verdict
 
 Floats = NDArray[np.float64]
@@ -199,7 +200,10 @@ def main(target: str, seeds: int, **rest: Any) -> None:
     )  # fmt: skip
     records = run_sweep(sweep, opts.workers, opts.scheduler, opts.progress)
     records.table(opts.out / f"{NAME}.csv")
-    report(list(records), target, seeds, opts)
+    rows = list(records)
+    found = analyse(rows, target, seeds)
+    figure(rows, target, found, opts.out)
+    finish(NAME, opts, found)
 
 
 # -- what the data say ----------------------------------------------------------------------------
@@ -235,7 +239,8 @@ def gadget_stretch(n: Floats, kind: str) -> slice:
     return slice(min(2, max(0, last - 6)), last)
 
 
-def report(rows: list[dict[str, Any]], target: str, seeds: int, opts: Options) -> None:
+def analyse(rows: list[dict[str, Any]], target: str, seeds: int) -> Findings:
+    """Every claim with its verdict, every control, and the numbers behind them."""
     from slth.stats.lawfit import law_fit, law_verdict
 
     f = target_of(target)
@@ -274,14 +279,13 @@ def report(rows: list[dict[str, Any]], target: str, seeds: int, opts: Options) -
             State.SILENT,
             f"{len(outside)} tickets built and certified, but: {' '.join(outside[0]['failed'])}",
         )
-    figure(rows, target, norm, fits, opts)
     facts = {
         "target": {"name": target, "fingerprint": f.fingerprint, "dims": list(f.dims)},
         "sup_norm": {"attacked": norm, "certified": norm_upper},
         "seeds": seeds, "pilot": list(PILOT), "delta": DELTA, "fits": fits,
         "tightness": tightness(measured), "summary": summary(rows, target, norm),
     }  # fmt: skip
-    finish(NAME, opts, verdicts, controls(rows, target, measured), facts)
+    return Findings(verdicts, controls(rows, target, measured), facts)
 
 
 def controls(
@@ -399,12 +403,11 @@ def theory(target: str) -> dict[str, tuple[Floats, Floats]]:
     }
 
 
-def figure(
-    rows: list[dict[str, Any]], target: str, norm: float, fits: dict[str, Any], opts: Options
-) -> None:
+def figure(rows: list[dict[str, Any]], target: str, found: Findings, out: Path) -> Any:
     """Left: every construction and theorem, log–log. Right: Pensia's fall on a linear axis."""
     from slth import plot
 
+    norm, fits = found.facts["sup_norm"]["attacked"], found.facts["fits"]
     fig, (left, right) = plot.figure(1, 2, wide=True, height=4.2)
     for series, kind in enumerate(TITLES):
         for ax in (left, right) if kind == "pensia" else (left,):
@@ -417,8 +420,12 @@ def figure(
     if fit:
         n = np.linspace(fit["from"], fit["to"], 60)
         plot.curve(right, n, fitted(fit, n) / norm, f"fit, γ = {fit['gamma']:.2f}", series=5)
-    left.set(xscale="log", yscale="log", xlim=(1, 1e12), ylim=(1e-6, 50), title="all constructions")
-    right.set(yscale="log", xlim=(0, None), title="subset sum, linear width")
+    left.set(xlim=(1, 1e12), ylim=(1e-6, 50))
+    right.set(xlim=(0, 80), ylim=(1e-6, 50))
+    plot.log_scale(left)
+    plot.log_scale(right, "y")
+    plot.title(left, "all constructions and theorems")
+    plot.title(right, "subset sum alone, linear width")
     for ax in (left, right):
         ax.set_ylabel("sup error / sup norm of target [1]")
         ax.set_xlabel("width: neurons drawn per input and half [neurons]")
@@ -432,7 +439,8 @@ def figure(
         shared.values(), shared.keys(), loc="outside lower center", ncols=2, fontsize=7,
         frameon=False, handlelength=2.6,
     )  # fmt: skip
-    plot.save(fig, opts.out / NAME)
+    plot.save(fig, out / NAME)
+    return fig
 
 
 def measured_series(

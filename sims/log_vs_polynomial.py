@@ -46,8 +46,8 @@ KINDS = {
 }
 SMALLEST = {("layer", "malach"): 0.2, ("layer", "malach-product"): 4e-3}  # below: beyond a scan
 LADDER = {
-    "pensia": list(range(12, 101, 2)),
-    "malach-product": [round(50 * 1.12**k) for k in range(55)],
+    "pensia": list(range(18, 101, 2)),
+    "malach-product": [round(50 * 1.19**k) for k in range(32)],
 }
 TITLES = {
     "pensia": "subset sum (Pensia 2020)",
@@ -189,12 +189,15 @@ def network(kind: str, seed: int, epsilons: list[float]) -> list[int | None]:
     needed: list[int | None] = []
     low = 0
     for epsilon in epsilons:
-        bad, good = low - 1, len(rungs)
+        bad, good, leap = low - 1, low, 1
+        while good < len(rungs) and error(good) > epsilon * norm:
+            bad, good, leap = good, good + leap, 2 * leap
+        good = min(good, len(rungs))
         while good - bad > 1:
             middle = (bad + good) // 2
             bad, good = (bad, middle) if error(middle) <= epsilon * norm else (middle, good)
         needed.append(rungs[good] if good < len(rungs) else None)
-        low = max(0, good - 2)  # gadget errors fall with n, certificates nearly so
+        low = max(0, good - 1)  # gadget errors fall with n, certificates nearly so
     return needed
 
 
@@ -209,8 +212,8 @@ def cost(cell: dict[str, Any]) -> float:
     return {
         ("gadget", "pensia"): 0.01, ("gadget", "malach"): 1.5, ("gadget", "malach-product"): 0.05,
         ("layer", "pensia"): 0.6, ("layer", "shared"): 0.4, ("layer", "malach"): 4.0,
-        ("layer", "malach-product"): 10.0,
-        ("network", "pensia"): 5.0, ("network", "malach-product"): 8.0,
+        ("layer", "malach-product"): 0.7,
+        ("network", "pensia"): 10.0, ("network", "malach-product"): 10.0,
     }[cell["level"], cell["kind"]]  # fmt: skip
 
 

@@ -118,7 +118,7 @@ LAW = Chooser(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-@click.group(cls=Front, invoke_without_command=True, epilog=EPILOG)
+@click.group("slth", cls=Front, invoke_without_command=True, epilog=EPILOG)
 @click.version_option(slth.__version__, prog_name="slth")
 @click.pass_context
 def main(ctx: click.Context) -> None:

@@ -110,11 +110,9 @@ def check_output(path: Path | None) -> None:
     """Refuse a path that cannot be written before anything is computed for it."""
     if path is None:
         return
-    folder, allowed = path.parent, "a file in a folder that exists and can be written"
-    if not folder.is_dir():
-        raise BadInput("--out", path, allowed, f"make the folder {folder}, or choose another")
-    if path.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise BadInput("--out", path, allowed, "choose another path")
+    there = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    if path.is_dir() or not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise BadInput("--out", path, "a file in a folder that can be written", "choose another")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The one exception for bad input. A missing ticket or an unmet tolerance is a result, not an error."""
+"""The one exception for bad input: a missing ticket or an unmet tolerance is a result."""
 
 from __future__ import annotations
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 
 def workers() -> int:
-    """Threads for one call: the cores of this process, or fewer where NUMBA_NUM_THREADS says so."""
+    """Threads for one call: this process's cores, or fewer where NUMBA_NUM_THREADS says so."""
     asked = os.environ.get("NUMBA_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return max(1, min(cores, int(asked))) if asked.isdigit() else cores
 
 
@@ -16,4 +18,4 @@ def chunks(total: int, parts: int) -> list[tuple[int, int]]:
     """`[0, total)` as at most `parts` ranges of nearly equal length, none empty."""
     parts = max(1, min(parts, total))
     ends = [total * i // parts for i in range(parts + 1)]
-    return [(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True) if b > a]
+    return [(a, b) for a, b in pairwise(ends) if b > a]

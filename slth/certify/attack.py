@@ -26,6 +26,8 @@ Indices = NDArray[np.intp]
 STALLED = 0.03
 # Largest share of a box's coordinates that a hop redraws; on a ball, half its relative length.
 KICK = 0.15
+# One step in so many, at the end, climbs on from the best points without hopping.
+POLISH = 6
 # Share of the hops that go to a kink instead.
 KINKS = 0.15
 
@@ -104,9 +106,13 @@ def attack(
     value, slope = _size(tape.output, unit), _gradient(diff, x, tape)
     length = np.ones((restarts, 1))
     best, best_value = x.copy(), value.copy()
-    for _ in range(steps):
+    polish = steps - steps // POLISH
+    for step in range(steps):
+        if step == polish:
+            x, value, length = best.copy(), best_value.copy(), np.full((restarts, 1), STALLED)
+            slope = _gradient(diff, x, _forward(diff, x))
         trial = _move(domain, x, slope, length)
-        stalled = np.flatnonzero(length[:, 0] < STALLED)
+        stalled = np.flatnonzero(length[:, 0] < STALLED) if step < polish else np.zeros(0, int)
         if len(stalled):
             base = _bases(rng, best, best_value, stalled)
             kinks = rng.random(len(stalled)) < KINKS

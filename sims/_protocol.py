@@ -199,3 +199,15 @@ def read_table(path: Path) -> list[dict[str, Any]]:
 
     with path.open(newline="") as stream:
         return [{k: value(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """The verdicts of a NAME.json as the table that the README shows."""
+    rows = [(name, f"**{v['state']}**", v["reason"]) for name, v in result["verdicts"].items()]
+    rows += [
+        (f"control: {name}", c["state"], f"{c['broken']}; {c['reason']}")
+        for name, c in result["controls"].items()
+    ]
+    lines = ["| claim | verdict | why |", "|---|---|---|"]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)

@@ -217,9 +217,7 @@ def _certificate(ticket: Ticket, target: Target, worst: list[float]) -> Iterator
         yield Check("the certificate can be read", False, f"{type(error).__name__}: {error}")
         return
     found = upper_bounds(target, ticket.effective, domain)
-    bounds = dict(found.parts)
-    if domain == from_json(dict(ticket.claim.domain)):  # a bound speaks of its own domain only
-        bounds["propagation"] = propagation(target, domain).error_bound(worst)
+    bounds = {**found.parts, "propagation": propagation(target, domain).error_bound(worst)}
     name = min(bounds, key=lambda key: bounds[key])
     # An optimiser finds its multipliers, so another machine's bound may differ in late digits.
     yield Check(

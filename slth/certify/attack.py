@@ -27,7 +27,7 @@ STALLED = 0.03
 # Largest share of a box's coordinates that a hop redraws; on a ball, half its relative length.
 KICK = 0.15
 # One step in so many, at the end, climbs on from the best points without hopping.
-POLISH = 6
+POLISH = 8
 # Share of the hops that go to a kink instead.
 KINKS = 0.15
 
@@ -177,6 +177,8 @@ def _to_kink(diff: Difference, rng: np.random.Generator, base: Array) -> Array:
             error = np.where(inputs[i] >= 0, slope @ layer.positive, slope @ layer.negative)
             back = back + error
         slope = back * (inputs[i] > 0) if i else back
+    # Some coordinates stay, so that steps along an edge of the box end where the kink cuts it.
+    slope = slope * (rng.random(slope.shape) < 0.5)
     size = (slope * slope).sum(axis=1)
     gap = value[np.arange(len(base)), chosen] / np.where(size > 0, size, 1.0)
     return np.asarray(base - slope * gap[:, None])

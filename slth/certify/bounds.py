@@ -11,17 +11,21 @@ from slth.certify.attack import attack
 from slth.certify.difference import Difference, difference
 from slth.certify.interval import interval_bound, layer_ranges
 from slth.certify.norm import doubt_bound, norm_propagation
+from slth.certify.propagate import radius_of
 from slth.certify.quadratic import quadratic_bound
 from slth.certify.rational import error_at
 from slth.certify.rounding import up
 from slth.domain import Ball, Domain
 from slth.effective import Effective
+from slth.errors import BadInput
 from slth.target import Target
 
 Array = NDArray[np.float64]
 
 # How many of the attack's best points are evaluated exactly.
 FINALISTS = 3
+# Squares of anything below this many bits stay finite.
+LARGEST_BITS = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,7 @@ class Upper:
 def upper_bounds(target: Target, effective: Effective, domain: Domain) -> Upper:
     """Every upper bound on sup ||g - f||; all exactly 0 where g is f weight by weight."""
     diff = difference(target, effective)
+    _check_range(diff, domain)
     none = np.zeros((0, target.dims[0]))
     if diff.zero:
         return Upper(diff, {"interval": 0.0, "norm": 0.0}, 0.0, none)
@@ -50,6 +55,18 @@ def upper_bounds(target: Target, effective: Effective, domain: Domain) -> Upper:
         raw["quadratic"], starts = found.bound, found.starts
     parts = {name: up(bound + doubt, 1) if doubt else bound for name, bound in raw.items()}
     return Upper(diff, parts, doubt, starts)
+
+
+def _check_range(diff: Difference, domain: Domain) -> None:
+    """Refuse networks whose bounds could overflow on the way."""
+    bits = float(np.log2(1 + radius_of(domain)))
+    for layer in diff.layers:
+        parts = (layer.weight, layer.positive, layer.negative, layer.bias, layer.bias_error)
+        peak = max(float(np.abs(part).max()) for part in parts)
+        bits += float(np.log2(1 + peak) + np.log2(8 * layer.weight.size))
+    if bits > LARGEST_BITS:
+        allowed = f"products of layer sizes and the domain's radius below 2^{LARGEST_BITS}"
+        raise BadInput("target", f"about 2^{bits:.0f}", allowed, "rescale weights or domain")
 
 
 def lower_bound(

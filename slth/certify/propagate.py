@@ -46,7 +46,7 @@ class Propagation:
         rounded outward; raises BadInput unless exactly one is given, non-negative, one a layer."""
         if (etas is None) == (taus is None):
             raise BadInput("etas", "both or neither of etas, taus", "exactly one", "drop one")
-        tau = self.taus(etas) if etas is not None else tuple(taus or ())
+        tau = self.taus(etas) if etas is not None else tuple(taus if taus is not None else ())
         self._check(tau, "taus")
         error = 0.0
         for norm, bound, t in zip(self.norms, self.input_bounds, tau, strict=True):

@@ -64,16 +64,16 @@ def quadratic_bound(
     best = plain
     if with_signs:
         best = _descend(known, signs, dict(plain.at), descent.sign_steps, descent, True)
-    bound = min(
-        _prove(known, found, signs) for found in ({id(f): f for f in (plain, best)}.values())
-    )
+    proofs = [_prove(known, found, signs) for found in ([plain, best] if with_signs else [plain])]
+    if not min(proofs) < np.inf:
+        return None
     d, o = diff.dims[0], diff.dims[-1]
     x = best.top[o : o + d].copy()
     if len(known.pairs):
         i, j = known.pairs.T
         x[i - o] = best.top[i] - best.top[j]
     size = max(float(np.linalg.norm(x)), 1e-300)
-    return Quadratic(bound * known.unit, np.stack([x, -x]) * (norms.size[0] / size))
+    return Quadratic(min(proofs) * known.unit, np.stack([x, -x]) * (norms.size[0] / size))
 
 
 def _affordable(known: Lift, signs: int) -> Descent:
@@ -93,7 +93,7 @@ class _Found:
 
 
 def _start(known: Lift) -> Multipliers:
-    """Equal shares of the cost to every group, and multipliers that balance the mean neuron."""
+    """Equal shares of the cost to every group, and multipliers that balance each neuron."""
     n, caps = known.neurons, capped(known)
     at: Multipliers = {"log_group": -np.log(known.radii2), "log_cap": np.zeros(0)}
     if caps.any():
@@ -106,11 +106,16 @@ def _start(known: Lift) -> Multipliers:
     if n:
         weight, _ = weights(known, at)
 
-        def size(matrix: Array) -> float:
-            return float(np.sqrt((matrix**2 / weight).sum(axis=1)).mean()) + 1e-30
+        def balance(numerator: Array, denominator: Array) -> Array:
+            top, bottom = (np.sqrt((m**2 / weight).sum(axis=1)) for m in (numerator, denominator))
+            # floors, so that a neuron without error starts near the others, not at infinity
+            top, bottom = top + 1e-12 * top.max() + 1e-30, bottom + 1e-6 * bottom.max() + 1e-30
+            return np.asarray(np.log(top / bottom))
 
-        at["log_t1"] = np.full(n, np.log(size(known.gain[:n]) / size(known.q)))
-        at["log_t2"] = np.full(n, np.log(size(known.gain[n:]) / size(known.z_hat)))
+        # Each neuron by itself: a few unlucky input columns can err a thousand times the rest, and
+        # a common start is then so far from the optimum that no affordable descent gets there.
+        at["log_t1"] = balance(known.gain[:n], known.q)
+        at["log_t2"] = balance(known.gain[n:], known.z_hat)
         at["t12"], at["t21"] = np.zeros(n), np.zeros(n)
     return at
 

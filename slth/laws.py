@@ -119,9 +119,12 @@ class Law(ABC):
         return {"law": self.name, **asdict(self)}  # type: ignore[call-overload]
 
 
+LARGEST = 2.0**100  # of a law's parameters: weights and their products stay far inside their types
+
+
 def _positive(name: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise BadInput(name, value, "a finite number > 0", "pass the scale of the weights")
+    if not 1 / LARGEST <= value <= LARGEST:
+        raise BadInput(name, value, "a number in [2^-100, 2^100]", "pass the scale of the weights")
     return float(np.float32(value))
 
 
@@ -136,9 +139,12 @@ class Uniform(Law):
     code: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        if not -LARGEST <= self.low < self.high <= LARGEST:
             raise BadInput(
-                "uniform law", f"[{self.low}, {self.high}]", "finite low < high", "swap the ends"
+                "uniform law",
+                f"[{self.low}, {self.high}]",
+                "-2^100 ≤ low < high ≤ 2^100",
+                "fix them",
             )
 
     @property
@@ -219,7 +225,7 @@ class SignedHyperbolic(Law):
 
     @classmethod
     def between(cls, low: float, high: float) -> SignedHyperbolic:
-        if not (0 < low < high < math.inf):
+        if not (0 < low < high <= LARGEST):
             raise BadInput("hyperbolic law", f"[{low}, {high}]", "0 < low < high", "swap the ends")
         return cls(high, math.log2(high / low))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import runpy
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +73,29 @@ def _from_factory(path: Path, factory: str, state: str | None) -> nn.Module:
     return module
 
 
+_DAMAGE = (  # what a foreign or damaged file raises in torch's reader
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+)
+
+
 def _unpickle(path: Path, allowed: tuple[type, ...]) -> Any:
     import torch
 
     if not path.is_file():
         raise BadInput("model", path, "a file that exists", "check the path")
     try:
-        with torch.serialization.safe_globals([*allowed]):
+        with torch.serialization.safe_globals([*allowed]), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # on pickle protocols it goes on to refuse
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except _DAMAGE as error:
         reason = next((line for line in str(error).splitlines() if "GLOBAL" in line), str(error))
         raise BadInput(
             str(path),

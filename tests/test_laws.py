@@ -114,6 +114,8 @@ def test_hyperbolic_is_scale_invariant() -> None:
         lambda: Uniform(float("nan"), 1.0),
         lambda: Normal(0.0),
         lambda: Normal(float("inf")),
+        lambda: Normal(1e300),
+        lambda: Uniform(0.0, 1e300),
         lambda: SignedHyperbolic(1.0, 0.0),
         lambda: SignedHyperbolic(1.0, 1000.0),
         lambda: SignedHyperbolic.between(2.0, 1.0),

@@ -24,7 +24,7 @@ LAYERS = ("slth", "proofs", "sims", "tests")  # each may import those before it
 
 # Folders of slth/ with one plug-in a file, and their base; the others hold ordinary modules.
 ROOMS = {"subsetsum": "Solver", "construct": "Construction", "bounds": "Bound"}
-PLAIN = {"certify", "data", "nets", "stats", "sweep"}
+PLAIN = {"certify", "cli", "data", "nets", "stats", "sweep"}
 
 # Who may make random numbers, and why. Everything else that is random takes a Generator.
 MAY_DRAW = {

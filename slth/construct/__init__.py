@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from slth.errors import BadInput
 
 if TYPE_CHECKING:
     from slth.source import Source
@@ -27,6 +29,19 @@ class Construction(ABC):
 
         A source too narrow for the tolerance still gives a ticket: its claim says what it misses.
         """
+
+    def source_for(self, target: Target, seed: int, n: int | None = None, **laws: Any) -> Source:
+        """A source of the right architecture with n neurons a half in every layer pair.
+
+        It sees the target's class constants, never its weights. A construction whose theorem says
+        how wide the source must be overrides this and may be called without n.
+        """
+        from slth.source import Source
+
+        if n is None:
+            raise BadInput("n", "none", "neurons a half", "give n")
+        bias = tuple(b is not None for b in target.biases)
+        return Source(target.dims, (n,) * target.depth, bias, seed, **laws)
 
 
 def constructions() -> tuple[str, ...]:

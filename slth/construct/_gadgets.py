@@ -71,7 +71,10 @@ class GadgetConstruction(Construction):
     )
     delta: float | None = field(default=None, metadata={"help": "failure probability allowed"})
     domain: Domain | None = field(default=None, metadata={"cli": False})
-    halves: Halves = field(default="both", metadata={"choices": ("both", "needed")})
+    halves: Halves = field(
+        default="both",
+        metadata={"choices": ("both", "needed"), "help": "halves of a gadget to approximate"},
+    )
 
     def __post_init__(self) -> None:
         for name, value in (("epsilon", self.epsilon), ("tolerance", self.tolerance)):
@@ -114,8 +117,10 @@ class GadgetConstruction(Construction):
                 "n, or epsilon and delta",
                 "give one of them",
             )
-        width = self.width(target) if n is None else (n,) * target.depth
-        return Source(target.dims, width, tuple(b is not None for b in target.biases), seed, **laws)
+        if n is not None:
+            return super().source_for(target, seed, n, **laws)
+        bias = tuple(b is not None for b in target.biases)
+        return Source(target.dims, self.width(target), bias, seed, **laws)
 
     def width(self, target: Target) -> tuple[int, ...]:
         """The explicit theorem's n a layer at (epsilon, delta); BadInput beyond any scan."""

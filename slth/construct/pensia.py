@@ -25,6 +25,7 @@ from slth.source import Role
 from slth.subsetsum import Problem, Solver, Status
 
 Indices = NDArray[np.int64]
+FEW_HUNDRED = 512
 DEEPEST = 38  # usable values beyond which one optimum costs more than a network is worth
 
 
@@ -72,7 +73,8 @@ class Pensia(GadgetConstruction):
         if self.solver is not None:
             return
         good_enough = np.quantile(error, 0.9)
-        rows, limit, n = np.flatnonzero(error > good_enough), self.limit, half.source.n[half.layer]
+        rows, limit = np.flatnonzero(error > good_enough), self.limit
+        n = min(half.source.n[half.layer], FEW_HUNDRED)
         while rows.size and limit < DEEPEST:
             limit = min(limit + 4, DEEPEST)
             solver, values = self._solver(half, limit), _scattered_products(half, n, rows)
@@ -152,9 +154,12 @@ def _scattered_products(half: Half, width: int, gadgets: Indices) -> NDArray[np.
 
 
 def _first_look(tolerance: float | None) -> int:
-    """Neurons to draw at first: about half are usable, and a bit of tolerance costs about one."""
+    """Neurons to draw at first: about half are usable, and a bit of tolerance costs about one.
+
+    The optimum of DEEPEST usable values finds no use for more than a few hundred.
+    """
     if tolerance is None:
-        return 1 << 31
+        return FEW_HUNDRED
     return 4 * math.ceil((max(0.0, -math.log2(min(tolerance, 1.0))) + 12) / 2)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 import slth
-from slth.cli_plugins import Chooser, PluginCommand
+from slth.cli.plugins import Chooser, PluginCommand
 from slth.errors import BadInput
 
 EPILOG = """\b
@@ -150,25 +150,25 @@ def solve(
     \b
     Example:  slth solve 0.3,-0.2,0.7,0.11 0.5,0.8 --epsilon 0.02
     """
-    from slth import cli_inputs, cli_numbers, cli_show
+    from slth.cli import inputs, numbers, show
     from slth.subsetsum import Problem
 
-    cli_inputs.check_output(out)
-    problem = Problem(cli_numbers.read("VALUES", values), cli_numbers.read("TARGETS", targets))
+    inputs.check_output(out)
+    problem = Problem(numbers.read("VALUES", values), numbers.read("TARGETS", targets))
     problem = Problem(problem.values, problem.targets, epsilon)
-    with cli_show.bar("solving"):
+    with show.bar("solving"):
         solution = solver()(problem)
     if out is not None:
         import numpy as np
 
         from slth.files import write_atomically
 
-        with cli_inputs.writing(out), write_atomically(out) as stream:
+        with inputs.writing(out), write_atomically(out) as stream:
             np.savez_compressed(
                 stream, mask=solution.mask, error=solution.error, status=solution.status
             )
-    found = cli_show.solution(solution, epsilon, None if out is None else str(out))
-    cli_show.show_json(found) if as_json else cli_show.show_solution(found)
+    found = show.solution(solution, epsilon, None if out is None else str(out))
+    show.show_json(found) if as_json else show.show_solution(found)
     return 0 if found["solved"] == found["rows"] else 3
 
 
@@ -218,20 +218,20 @@ def ticket(
     \b
     Example:  slth ticket digits --n 40 --seed 1 --out ticket.npz
     """
-    from slth import cli_inputs, cli_show
+    from slth.cli import inputs, show
 
-    cli_inputs.check_output(out)
-    target = cli_inputs.target(model, state)
-    make = cli_inputs.construction(construction, cli_inputs.domain(target, ball, box))
-    source = cli_inputs.source(make, target, n, seed, law())
-    with cli_show.bar("building", counted=True) as progress:
+    inputs.check_output(out)
+    target = inputs.target(model, state)
+    make = inputs.construction(construction, inputs.domain(target, ball, box))
+    source = inputs.source(make, target, n, seed, law())
+    with show.bar("building", counted=True) as progress:
         found = make.build(target, source, progress)
-    with cli_show.bar("certifying"):
-        found = cli_inputs.certified(found, target, restarts, steps)
-    with cli_inputs.writing(out):
+    with show.bar("certifying"):
+        found = inputs.certified(found, target, restarts, steps)
+    with inputs.writing(out):
         found.save(out)
-    report = cli_show.ticket(found, target, make, str(out))
-    cli_show.show_json(report) if as_json else cli_show.show_ticket(report)
+    report = show.ticket(found, target, make, str(out))
+    show.show_json(report) if as_json else show.show_ticket(report)
     if found.claim.met:
         return 0
     click.echo(
@@ -257,15 +257,15 @@ def verify(path: str, model: str, state: str | None, as_json: bool) -> int:
     \b
     Example:  slth verify ticket.npz --target digits
     """
-    from slth import cli_inputs, cli_show
+    from slth.cli import inputs, show
     from slth.verify import verify as check
 
-    held = cli_inputs.ticket(path)
-    target = cli_inputs.target(model, state)
-    with cli_show.bar("verifying"):
+    held = inputs.ticket(path)
+    target = inputs.target(model, state)
+    with show.bar("verifying"):
         report = check(held, target)
     found = {"ticket": path, **report.to_json()}
-    cli_show.show_json(found) if as_json else cli_show.show_checks(found)
+    show.show_json(found) if as_json else show.show_checks(found)
     return 0 if report.ok else 1
 
 
@@ -283,14 +283,10 @@ def sim(name: str | None, arguments: tuple[str, ...], as_json: bool) -> int:
     \b
     Example:  slth sim width_vs_error --smoke
     """
-    from slth import cli_show, cli_sims
+    from slth.cli import show, sims
 
     if name is None:
-        known = cli_sims.simulations(cli_sims.checkout())
-        cli_show.show_json(known) if as_json else cli_show.show_simulations(known)
+        known = sims.simulations(sims.checkout())
+        show.show_json(known) if as_json else show.show_simulations(known)
         return 0
-    return cli_sims.run(name, ["--json", *arguments] if as_json else list(arguments))
-
-
-if __name__ == "__main__":
-    main()
+    return sims.run(name, ["--json", *arguments] if as_json else list(arguments))

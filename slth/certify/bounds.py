@@ -38,7 +38,9 @@ class Upper:
     starts: Array
 
 
-def upper_bounds(target: Target, effective: Effective, domain: Domain) -> Upper:
+def upper_bounds(
+    target: Target, effective: Effective, domain: Domain, effort: float = 1.0
+) -> Upper:
     """Every upper bound on sup ||g - f||; all exactly 0 where g is f weight by weight."""
     diff = difference(target, effective)
     _check_range(diff, domain)
@@ -50,7 +52,7 @@ def upper_bounds(target: Target, effective: Effective, domain: Domain) -> Upper:
     doubt = doubt_bound(diff, norms)
     raw = {"interval": interval_bound(ranges), "norm": norms.error[-1]}
     starts = none
-    found = quadratic_bound(diff, domain, norms)
+    found = quadratic_bound(diff, domain, norms, effort=effort) if effort > 0 else None
     if found is not None:
         raw["quadratic"], starts = found.bound, found.starts
     parts = {name: up(bound + doubt, 1) if doubt else bound for name, bound in raw.items()}

@@ -48,7 +48,11 @@ class Quadratic:
 
 
 def quadratic_bound(
-    diff: Difference, domain: Domain, norms: Norms, descent: Descent | None = None
+    diff: Difference,
+    domain: Domain,
+    norms: Norms,
+    descent: Descent | None = None,
+    effort: float = 1.0,
 ) -> Quadratic | None:
     """The bound, or None where the network is too large for it or the error is out of range."""
     error = norms.error[-1]
@@ -58,7 +62,7 @@ def quadratic_bound(
         return None
     known = lift(diff, domain, norms, float(2.0 ** np.round(np.log2(error))))
     signs = known.signs
-    descent = descent or _affordable(known, len(signs))
+    descent = descent or _affordable(known, len(signs), effort)
     plain = _descend(known, signs, _start(known), descent.plain_steps, descent, False)
     with_signs = 0 < len(signs) <= LARGEST_SIGNS and descent.sign_steps > 0
     best = plain
@@ -76,12 +80,13 @@ def quadratic_bound(
     return Quadratic(min(proofs) * known.unit, np.stack([x, -x]) * (norms.size[0] / size))
 
 
-def _affordable(known: Lift, signs: int) -> Descent:
+def _affordable(known: Lift, signs: int, effort: float) -> Descent:
     """Fewer steps for larger forms: a digits network takes 140 of 4 ms, 784-500-10 some 55."""
     m, n = known.size, known.neurons
     work = 2 * signs * n * m + 4 * n * m * m + 10 * m**3 + 40 * signs * signs
     share = min(1.0, (6e7 / work) ** 0.25)
-    return Descent(max(25, round(50 * share)), max(30, round(90 * share)))
+    plain, with_signs = max(25, round(50 * share)), max(30, round(90 * share))
+    return Descent(round(plain * effort), round(with_signs * effort))
 
 
 @dataclass(frozen=True, eq=False)

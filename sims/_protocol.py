@@ -8,7 +8,6 @@ stay at most 1 % over all of them, and every control must come out refuted or th
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 import click
 
+from slth.cli.show import plain
 from slth.files import write_atomically
 from slth.stats import settle
 from slth.stats.verdict import State, Verdict
@@ -154,17 +154,6 @@ def provenance() -> dict[str, Any]:
         **{p: version(p) for p in ("numpy", "scipy", "numba", "torch", "matplotlib")},
         "engine": "numba on the CPU, float64",
     }
-
-
-def plain(value: Any) -> Any:
-    """JSON has no infinities: they become strings, at any depth."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    return value
 
 
 def _print(

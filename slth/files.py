@@ -31,6 +31,8 @@ def write_atomically(path: str | Path) -> Iterator[IO[bytes]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+        if path.is_dir():
+            raise BadInput("output path", path, "a file, not a folder", "name a file in it")
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)

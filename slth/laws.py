@@ -139,13 +139,9 @@ class Uniform(Law):
     code: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
-        if not -LARGEST <= self.low < self.high <= LARGEST:
-            raise BadInput(
-                "uniform law",
-                f"[{self.low}, {self.high}]",
-                "-2^100 ≤ low < high ≤ 2^100",
-                "fix them",
-            )
+        if not -LARGEST <= self.low < self.high <= LARGEST or self.high - self.low < 1 / LARGEST:
+            got = f"[{self.low}, {self.high}]"
+            raise BadInput("uniform law", got, "-2^100 ≤ low < high ≤ 2^100", "move the ends")
 
     @property
     def params(self) -> tuple[float, float]:
@@ -220,8 +216,9 @@ class SignedHyperbolic(Law):
 
     def __post_init__(self) -> None:
         _positive("high", self.high)
-        if not (0 < self.octaves <= 100):
-            raise BadInput("octaves", self.octaves, "0 < octaves ≤ 100", "narrow the range")
+        if not (0 < self.octaves <= 100 and self.low * LARGEST >= 1):
+            got = f"{self.octaves} below {self.high}"
+            raise BadInput("octaves", got, "0 < octaves ≤ 100, down to 2^-100", "narrow the range")
 
     @classmethod
     def between(cls, low: float, high: float) -> SignedHyperbolic:

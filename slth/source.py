@@ -19,6 +19,7 @@ prefix of the source at any larger n.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -66,14 +67,14 @@ class Source:
     out_law: Law | None = None
 
     def __post_init__(self) -> None:
-        dims = tuple(int(d) for d in self.dims)
+        dims = tuple(_integer("dims", d) for d in self.dims)
         pairs = len(dims) - 1
         if pairs < 1 or min(dims) < 1 or max(dims) >= LIMIT:
             raise BadInput(
                 "dims", self.dims, "two or more widths, each in 1 … 2^31 − 1", "fix them"
             )
-        n = tuple(int(k) for k in _one_each(self.n, pairs))
-        bias = tuple(bool(b) for b in _one_each(self.bias, pairs))
+        n = tuple(_integer("n", k) for k in _one_each(self.n, pairs))
+        bias = tuple(_flag(b) for b in _one_each(self.bias, pairs))
         if len(n) != pairs or len(bias) != pairs:
             raise BadInput("n, bias", f"{n}, {bias}", f"one, or {pairs} each", "match dims")
         if min(n) < 1 or max(n) >= LIMIT:
@@ -83,8 +84,12 @@ class Source:
                 "1 … 2^31 − 1 neurons a half",
                 "loosen epsilon if a theorem asked for more",
             )
-        if not (isinstance(self.seed, int) and self.seed >= 0):
+        object.__setattr__(self, "seed", _integer("seed", self.seed))
+        if self.seed < 0:
             raise BadInput("seed", self.seed, "an integer ≥ 0", "pass a non-negative integer")
+        for name, law in (("law", self.law), ("out_law", self.out_law or self.law)):
+            if not isinstance(law, Law):
+                raise BadInput(name, law, "a law of slth.laws, such as Uniform()", "pass one")
         object.__setattr__(self, "dims", dims)
         object.__setattr__(self, "n", n)
         object.__setattr__(self, "bias", bias)
@@ -169,9 +174,11 @@ class Source:
         from slth import philox
 
         half, block, output, index = np.broadcast_arrays(half, block, output, index)
-        flat = [np.ascontiguousarray(c, dtype=np.int64).ravel() for c in (block, output, index)]
-        tags = np.ascontiguousarray(half, dtype=np.int64).ravel() + self._tag(layer, role, 0)
-        self._check(layer, role, half, *flat)
+        if any(c.dtype.kind not in "iu" for c in (half, block, output, index)):
+            raise BadInput("coordinates", "other than integers", "integers", "round them yourself")
+        flat = [np.array(c).ravel() for c in (half, block, output, index)]  # copies: writable
+        self._check(layer, role, *flat)
+        tags = flat.pop(0) + self._tag(layer, role, 0)
         out = np.empty(flat[0].size)
         normal, power = tables()
         philox.gather(
@@ -263,6 +270,8 @@ class Source:
         return (law.code, *law.params)
 
     def _stop(self, layer: int, start: int, stop: int | None) -> int:
+        if not 0 <= layer < self.pairs:
+            raise BadInput("layer", layer, f"0 … {self.pairs - 1}", "stay in the source")
         stop = self.n[layer] if stop is None else stop
         if not 0 <= start <= stop <= self.n[layer]:
             raise BadInput(
@@ -279,6 +288,8 @@ class Source:
         output: NDArray[np.int64],
         index: NDArray[np.int64],
     ) -> None:
+        if not 0 <= layer < self.pairs:
+            raise BadInput("layer", layer, f"0 … {self.pairs - 1}", "stay in the source")
         outputs = {Role.IN: self.dims[layer], Role.OUT: self.dims[layer + 1], Role.BIAS: 1}[role]
         for name, value, size in (
             ("half", half, 2),
@@ -303,7 +314,12 @@ class Source:
         from slth import philox
 
         stop = self._stop(layer, start, stop)
-        out = np.empty((blocks[1] - blocks[0], outputs[1] - outputs[0], stop - start))
+        ends = [np.array([a, b - 1]) for a, b in (blocks, outputs) if a < b]
+        if len(ends) == 2:
+            self._check(layer, role, np.array([half]), ends[0], ends[1], np.empty(0, np.int64))
+        out = np.empty(
+            (max(0, blocks[1] - blocks[0]), max(0, outputs[1] - outputs[0]), stop - start)
+        )
         key = np.array(self.key, np.uint64)
         tag = np.uint64(self._tag(layer, role, half))
         law, (normal, power) = self._law(role), tables()
@@ -321,6 +337,22 @@ class Source:
             with ThreadPoolExecutor(workers()) as pool:
                 list(pool.map(lambda c: rows(*c), chunks(out.shape[0], 4 * workers())))
         return out
+
+
+def _integer(name: str, value: Any) -> int:
+    """The value as an int if it is one, whoever's; neither floats nor booleans are."""
+    if isinstance(value, (bool, np.bool_)):
+        raise BadInput(name, value, "an integer", "pass a number")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise BadInput(name, repr(value), "an integer", "round it yourself") from None
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise BadInput("bias", repr(value), "True or False", "one for all layers, or one each")
+    return bool(value)
 
 
 def _one_each(value: Any, pairs: int) -> tuple[Any, ...]:

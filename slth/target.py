@@ -140,7 +140,9 @@ def from_module(module: nn.Module) -> Target:
 
     def walk(prefix: str, part: nn.Module) -> None:
         if type(part) is nn.Sequential:
-            for name, child in part.named_children():
+            # not named_children(), which passes over a module that stands there a second time
+            for name, child in part._modules.items():
+                assert child is not None
                 walk(f"{prefix}.{name}" if prefix else name, child)
         else:
             flat.append((prefix or "the model", part))
@@ -153,6 +155,7 @@ def from_module(module: nn.Module) -> Target:
         if type(part) is nn.Identity or (type(part) is nn.Flatten and not weights):
             continue
         if type(part) is nn.Linear and expects_linear:
+            _refuse_hidden_weights(place, part)
             weights.append(_numpy(part.weight))
             biases.append(None if part.bias is None else _numpy(part.bias))
             expects_linear = False
@@ -168,6 +171,19 @@ def from_module(module: nn.Module) -> Target:
     if weights and expects_linear:
         raise BadInput("model", "ReLU after the last Linear", SUPPORTED, "remove the last ReLU")
     return Target(tuple(weights), tuple(biases))
+
+
+def _refuse_hidden_weights(place: str, layer: nn.Linear) -> None:
+    """A layer that computes with other numbers than `weight` and `bias` show is not read."""
+    plain = {"weight"} | ({"bias"} if layer.bias is not None else set())
+    owned = {name for name, value in layer._parameters.items() if value is not None}
+    if owned != plain or layer._forward_hooks or layer._forward_pre_hooks:
+        raise BadInput(
+            "model",
+            f"Linear at {place} with hooks or reparametrised weights",
+            "plain weights",
+            "make pruning or weight norm permanent (torch.nn.utils.prune.remove and the like)",
+        )
 
 
 def _numpy(parameter: object) -> Floats:

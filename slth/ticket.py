@@ -8,6 +8,7 @@ kept exactly when some output keeps that neuron. Everything else of the source i
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -26,7 +27,10 @@ from slth.source import Role, Source
 if TYPE_CHECKING:
     from torch import nn
 
+    from slth.certify import Certificate
+
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 Halves = Literal["both", "needed"]
 FORMAT = 1
 MODULE_LIMIT = 2 << 30  # bytes of dense weights, masks and masked weights that module() may make
@@ -58,7 +62,8 @@ class Claim:
     unmet: gadgets whose tolerance was not met. halves: "both" as the proofs say, or "needed": no
     claim on the negative half of layers whose inputs cannot be negative.
     kept_in, kept_out: kept weights of odd and even source layers.
-    theorem: its name, and `failed`, the hypotheses that do not hold here (empty: it speaks).
+    theorem: its file in slth.bounds, and `failed`, the hypotheses that do not hold here, the width
+    that it asks for at (tolerances, delta) among them (empty: it speaks).
     """
 
     construction: str
@@ -103,6 +108,14 @@ class Ticket:
     claim: Claim
     certificate: Mapping[str, Any] | None = field(default=None)
 
+    def __post_init__(self) -> None:
+        if len(self.kept) != self.source.pairs or any(len(pair) != 2 for pair in self.kept):
+            shape = [len(pair) for pair in self.kept]
+            raise BadInput("kept", shape, f"two halves for {self.source.pairs} layers", "add them")
+        for layer, pair in enumerate(self.kept):
+            for kept in pair:
+                _check_kept(self.source, layer, kept)
+
     def __call__(self, x: ArrayLike) -> Floats:
         """Evaluate the pruned source on `[batch, d_0]` → `[batch, d_l]`, gadgets merged."""
         x = np.asarray(x, dtype=np.float64)
@@ -118,20 +131,17 @@ class Ticket:
         return Effective(positive, negative, bias, slack)
 
     @cached_property
-    def used(self) -> tuple[tuple[NDArray[np.bool_], NDArray[np.bool_]], ...]:
-        """Hidden neurons that some output keeps: for each layer and half `[blocks, n]`.
-
-        n is cut to the largest index in use, so that a lazily built ticket stays small.
-        """
+    def used(self) -> tuple[tuple[tuple[Indices, Indices], tuple[Indices, Indices]], ...]:
+        """Hidden neurons that some output keeps: for each layer and half (block, index), sorted."""
         return tuple(
-            (_used(self.source, i, halves[0]), _used(self.source, i, halves[1]))
-            for i, halves in enumerate(self.kept)
+            (_used(self.source, i, pair[0]), _used(self.source, i, pair[1]))
+            for i, pair in enumerate(self.kept)
         )
 
     @property
     def kept_in(self) -> int:
         """Kept weights of the odd source layers, biases included."""
-        return int(sum(u.sum() for halves in self.used for u in halves))
+        return sum(block.size for pair in self.used for block, _ in pair)
 
     @property
     def kept_out(self) -> int:
@@ -201,7 +211,7 @@ class Ticket:
         in_mask, bias_mask = np.zeros((hidden, width)), np.zeros(hidden)
         out_mask = np.zeros((outputs, hidden))
         for half, kept in enumerate(self.kept[layer]):
-            block, index = np.nonzero(self.used[layer][half])
+            block, index = self.used[layer][half]
             position = (2 * block + half) * n + index
             one = block == width
             in_mask[position[~one], block[~one]] = 1.0
@@ -216,17 +226,16 @@ class Ticket:
         width, outputs = source.dims[layer], source.dims[layer + 1]
         odd, bias, even = [], [], []
         for half, kept in enumerate(self.kept[layer]):
-            used = self.used[layer][half]
-            block, index = np.nonzero(used)
-            u = source.in_weights(layer, half, 0, used.shape[1])[block, index]
+            block, index = self.used[layer][half]
             rows = np.zeros((block.size, width + 1))
-            rows[np.arange(block.size), block] = u
-            row_of = np.cumsum(used.ravel()).reshape(used.shape) - 1
+            rows[np.arange(block.size), block] = _in_weights(source, layer, half, block, index)
             gadget = kept.gadgets
-            columns = np.zeros((outputs, block.size))
-            columns[gadget % outputs, row_of[gadget // outputs, kept.indices]] = _out_weights(
-                source, layer, half, kept
+            row = np.searchsorted(
+                _key(source, layer, block, index),
+                _key(source, layer, gadget // outputs, kept.indices),
             )
+            columns = np.zeros((outputs, block.size))
+            columns[gadget % outputs, row] = _out_weights(source, layer, half, kept)
             odd.append(rows[:, :width])
             bias.append(rows[:, width])
             even.append(columns)
@@ -235,8 +244,10 @@ class Ticket:
 
     # -- files -----------------------------------------------------------------------------------
 
-    def with_certificate(self, certificate: Mapping[str, Any]) -> Ticket:
-        return replace(self, certificate=certificate)
+    def with_certificate(self, certificate: Certificate | Mapping[str, Any]) -> Ticket:
+        """The same ticket with a certificate, or its JSON, to carry along."""
+        found = certificate if isinstance(certificate, Mapping) else certificate.to_json()
+        return replace(self, certificate=found)
 
     def save(self, path: str | Path) -> None:
         """Write a file that holds seed, mask, claim and certificate: no weight at all.
@@ -263,12 +274,13 @@ class Ticket:
 _DAMAGE = (  # what flipped bytes raise in zipfile, numpy, json and the constructors
     OSError,
     ValueError,
-    KeyError,
+    LookupError,
     TypeError,
     AttributeError,
     EOFError,
     OverflowError,
     NotImplementedError,
+    RecursionError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -306,35 +318,67 @@ def load(path: str | Path) -> Ticket:
 def _kept(source: Source, layer: int, counts: NDArray[Any], indices: NDArray[Any]) -> Kept:
     """The arrays of a file as Kept, if they describe a mask of this source at all."""
     gadgets = source.blocks(layer) * source.dims[layer + 1]
-    ok = (
+    fits = (
         counts.dtype.kind == indices.dtype.kind == "i"
         and counts.shape == (gadgets,)
         and indices.ndim == 1
-        and bool((counts >= 0).all())
-        and int(counts.sum()) == indices.size
+        and bool(((counts >= 0) & (counts <= indices.size)).all())
     )
-    if ok and indices.size:
-        ok = indices.min() >= 0 and indices.max() < source.n[layer]
-        first = np.zeros(indices.size, dtype=bool)
-        starts = np.cumsum(counts, dtype=np.int64) - counts
-        first[starts[counts > 0]] = True
-        ok = ok and bool((np.diff(indices) > 0)[~first[1:]].all())
-    if not ok:
-        raise BadInput(
-            f"mask of layer {layer}",
-            "kept indices that do not fit the source",
-            f"{gadgets} gadgets, ascending indices in 0 … {source.n[layer] - 1}",
-            "the file is damaged: make the ticket anew",
-        )
+    if not fits:
+        raise _misfit(source, layer)
     indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
     return Kept(indptr, indices.astype(np.int64))
 
 
-def _used(source: Source, layer: int, kept: Kept) -> NDArray[np.bool_]:
-    width = int(kept.indices.max()) + 1 if kept.indices.size else 1
-    used = np.zeros((source.blocks(layer), width), dtype=bool)
-    used[kept.gadgets // source.dims[layer + 1], kept.indices] = True
-    return used
+def _check_kept(source: Source, layer: int, kept: Kept) -> None:
+    """Every gadget lists neurons of the source, ascending, none twice; BadInput otherwise."""
+    gadgets = source.blocks(layer) * source.dims[layer + 1]
+    indptr, indices = kept.indptr, kept.indices
+    ok = (
+        indptr.dtype == indices.dtype == np.int64
+        and indptr.shape == (gadgets + 1,)
+        and indices.ndim == 1
+        and bool((np.diff(indptr) >= 0).all())
+        and int(indptr[0]) == 0
+        and int(indptr[-1]) == indices.size
+    )
+    if ok and indices.size:
+        ok = int(indices.min()) >= 0 and int(indices.max()) < source.n[layer]
+        first = np.zeros(indices.size, dtype=bool)
+        first[indptr[:-1][np.diff(indptr) > 0]] = True
+        ok = ok and bool((np.diff(indices) > 0)[~first[1:]].all())
+    if not ok:
+        raise _misfit(source, layer)
+
+
+def _misfit(source: Source, layer: int) -> BadInput:
+    return BadInput(
+        f"mask of layer {layer}",
+        "kept indices that do not fit the source",
+        f"{source.blocks(layer) * source.dims[layer + 1]} gadgets, each with ascending indices in "
+        f"0 … {source.n[layer] - 1}",
+        "make the ticket anew",
+    )
+
+
+def _key(source: Source, layer: int, block: Indices, index: Indices) -> Indices:
+    """One number a hidden neuron of a half, in the order of (block, index)."""
+    return block * np.int64(source.n[layer]) + index
+
+
+def _used(source: Source, layer: int, kept: Kept) -> tuple[Indices, Indices]:
+    n = np.int64(source.n[layer])
+    keys = np.unique(_key(source, layer, kept.gadgets // source.dims[layer + 1], kept.indices))
+    return keys // n, keys % n
+
+
+def _in_weights(source: Source, layer: int, half: int, block: Indices, index: Indices) -> Floats:
+    """In-weights of scattered neurons, those of block "one" from the hidden bias vector."""
+    one = block == source.dims[layer]
+    u = np.empty(block.size)
+    u[~one] = source.entries(layer, Role.IN, half, block[~one], block[~one], index[~one])
+    u[one] = source.entries(layer, Role.BIAS, half, block[one], 0, index[one])
+    return u
 
 
 def _out_weights(source: Source, layer: int, half: int, kept: Kept) -> Floats:
@@ -352,8 +396,7 @@ def _merge(
     positive, negative = np.zeros((outputs, blocks)), np.zeros((outputs, blocks))
     lost = np.zeros((2, outputs, blocks))
     for half, kept in enumerate(halves):
-        width = int(kept.indices.max()) + 1 if kept.indices.size else 0
-        u = source.in_weights(layer, half, 0, width)[kept.gadgets // outputs, kept.indices]
+        u = _in_weights(source, layer, half, kept.gadgets // outputs, kept.indices)
         v = _out_weights(source, layer, half, kept)
         gadget_sums(kept.indptr, u, v, outputs, positive, negative, lost[0], lost[1])
     terms = max((int(np.diff(k.indptr).max(initial=0)) for k in halves), default=0)
@@ -368,7 +411,9 @@ def _linear(weight: Floats, bias: Floats | None, dtype: Any) -> nn.Linear:
     import torch
     from torch import nn
 
-    with torch.device("meta"):  # no random numbers are drawn for weights that are set right below
+    with torch.device("meta"), warnings.catch_warnings():
+        # no random numbers for weights that are set right below, and no word on empty layers
+        warnings.simplefilter("ignore", UserWarning)
         layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=dtype)
     layer = layer.to_empty(device="cpu")
     with torch.no_grad():

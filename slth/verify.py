@@ -84,22 +84,26 @@ def _unreadable(claim: Claim, target: Target) -> str:
     if claim.achieved is None or any(len(v) != target.depth for v in layers):
         return f"numbers of other than {target.depth} layers"
     counts: tuple[Any, ...] = (claim.unmet, claim.kept_in, claim.kept_out)
-    wrong: list[Any] = [v for v in counts if not isinstance(v, int)]
-    numbers = (*claim.achieved, *(claim.tolerances or ()), claim.error_bound)
-    wrong += [v for v in numbers if not isinstance(v, float)]
-    if claim.epsilon is not None and not (
-        isinstance(claim.epsilon, int | float) and 0 < claim.epsilon < sys.float_info.max
-    ):
-        wrong.append(claim.epsilon)
+    wrong: list[Any] = [v for v in counts if type(v) is not int]
+    wrong += [v for v in (*claim.achieved, claim.error_bound) if type(v) not in (int, float)]
+    positive = (claim.epsilon, claim.delta, *(claim.tolerances or ()))
+    wrong += [v for v in positive if v is not None and not _positive(v)]
+    wrong += [claim.delta] if claim.delta is not None and not wrong and claim.delta >= 1 else []
     if wrong:
         return f"{wrong[0]!r} for a number"
     if claim.halves not in ("both", "needed"):
         return f"halves {claim.halves!r}"
+    if type(claim.failed) is not tuple:
+        return f"failed hypotheses {claim.failed!r}"
     try:
         dimension = from_json(dict(claim.domain)).dimension
     except (TypeError, ValueError, OverflowError) as error:
         return f"domain: {error}"
     return "" if dimension == target.dims[0] else f"a domain of dimension {dimension}"
+
+
+def _positive(value: Any) -> bool:
+    return type(value) in (int, float) and sys.float_info.min < value < sys.float_info.max
 
 
 def _gadgets(ticket: Ticket, target: Target) -> tuple[list[float], list[int]]:
@@ -182,8 +186,11 @@ def _claims(
         )
         yield Check(f"the tolerances serve epsilon = {claim.epsilon}", close, f"{asked}")
     yield Check(
-        f"{claim.unmet} gadgets miss their tolerance", sum(unmet) == claim.unmet, f"{sum(unmet)}"
+        f"at most {claim.unmet} gadgets miss their tolerance",
+        sum(unmet) <= claim.unmet,
+        f"{sum(unmet)}",
     )
+    yield _hypotheses(ticket, target)
     bound = rule.error_bound(worst)
     yield Check(
         f"error at most {claim.error_bound!r} by propagation",
@@ -195,6 +202,21 @@ def _claims(
         ("out", claim.kept_out, ticket.kept_out),
     ):
         yield Check(f"{claimed} {name}-weights are kept", claimed == found, f"{found}")
+
+
+def _hypotheses(ticket: Ticket, target: Target) -> Check:
+    """Whether the claim names every hypothesis of its theorem that target and laws fail."""
+    from slth.bounds import facts, law_failures, load
+
+    claim = ticket.claim
+    statement = f"of its theorem's hypotheses on target and laws only {len(claim.failed)} fail"
+    try:
+        bound = load(claim.theorem)()
+    except (BadInput, AttributeError, TypeError):
+        return Check(statement, False, f"no theorem {claim.theorem!r}")
+    failed = bound.hypotheses(facts(target, from_json(dict(claim.domain))))
+    hidden = [f for f in failed + law_failures(ticket.source) if f not in claim.failed]
+    return Check(statement, not hidden, hidden[0] if hidden else "no other")
 
 
 def _certificate(ticket: Ticket, target: Target, worst: list[float]) -> Iterator[Check]:
@@ -211,6 +233,7 @@ def _certificate(ticket: Ticket, target: Target, worst: list[float]) -> Iterator
         upper, lower = float(stored["upper"]), float(stored["lower"])
         domain = from_json(stored["domain"])
         witness = np.array(stored["witness"], dtype=np.float64)
+        parts = {str(k): float(v) for k, v in dict(stored["parts"]).items()}
         if domain.dimension != target.dims[0] or witness.shape != target.dims[:1]:
             raise ValueError(f"not about inputs of dimension {target.dims[0]}")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -224,6 +247,16 @@ def _certificate(ticket: Ticket, target: Target, worst: list[float]) -> Iterator
         f"error at most {upper!r} by certificate",
         bounds[name] <= upper * (1 + 1e-6),
         f"{bounds[name]!r} ({name})",
+    )
+    claim = ticket.claim
+    above = [upper, *parts.values()]
+    if domain.to_json() == dict(claim.domain):
+        above.append(claim.error_bound)
+    low = min(above)
+    yield Check(
+        "no bound lies below the attack, and the least of the certificate is its upper",
+        lower <= low and upper == min(parts.values(), default=upper),
+        f"attack {lower!r}, least bound {low!r}",
     )
     inside = domain.contains(witness)
     reached = error_at(target, ticket.effective, witness) - found.doubt if inside else 0.0

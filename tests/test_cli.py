@@ -156,7 +156,8 @@ def test_the_theorems_own_width(here: Path) -> None:
     assert "0.9" in theorem["why"]
     narrow = facts(f"ticket free.pt --epsilon 0.3 --delta 0.1 --n 60 {SHORT}")
     assert narrow["theorem"]["n_asked"] == theorem["n_asked"]
-    assert "narrower" in narrow["theorem"]["why"]
+    assert narrow["theorem"]["verdict"] == "silent"
+    assert "60 neurons a half" in narrow["theorem"]["why"]
     assert "--epsilon" in facts(f"ticket free.pt --n 60 {SHORT}")["theorem"]["why"]
 
 

@@ -118,6 +118,8 @@ def test_hyperbolic_is_scale_invariant() -> None:
         lambda: Uniform(0.0, 1e300),
         lambda: SignedHyperbolic(1.0, 0.0),
         lambda: SignedHyperbolic(1.0, 1000.0),
+        lambda: SignedHyperbolic(2.0**-60, 80.0),
+        lambda: Uniform(-1e-60, 1e-60),
         lambda: SignedHyperbolic.between(2.0, 1.0),
         lambda: SignedConstant(-1.0),
         lambda: laws.from_json({"law": "cauchy"}),

@@ -184,6 +184,13 @@ def test_json_round_trip() -> None:
         {"seed": -1},
         {"seed": 0.5},
         {"bias": (True,)},
+        {"bias": "no"},
+        {"n": 40.9},
+        {"n": True},
+        {"n": None},
+        {"dims": (3.0, 2)},
+        {"seed": True},
+        {"law": "uniform"},
     ],
     ids=str,
 )
@@ -202,3 +209,21 @@ def test_coordinates_outside_the_source_are_refused() -> None:
             SMALL.entries(0, Role.OUT, *bad)
     with pytest.raises(BadInput, match="index range"):
         SMALL.out_weights(0, 0, 0, 10)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.in_weights(0, 2),
+        lambda s: s.in_weights(0, 0, block=-1),
+        lambda s: s.in_weights(0, 0, block=4),
+        lambda s: s.out_weights(0, 0, blocks=(-2, 0)),
+        lambda s: s.out_weights(0, 0, outputs=(0, 99)),
+        lambda s: s.out_weights(2, 0),
+        lambda s: s.entries(-1, Role.OUT, 0, 0, 0, np.array([0])),
+        lambda s: s.entries(0, Role.OUT, 0, 0, 0, np.array([0.5])),
+    ],
+)
+def test_blocks_outside_the_source_are_refused(call) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(BadInput, match="allowed: "):
+        call(SMALL)

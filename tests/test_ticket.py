@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -19,8 +20,8 @@ from slth.construct.malach import Malach
 from slth.construct.pensia import Pensia
 from slth.domain import Ball, Box
 from slth.errors import BadInput
-from slth.laws import Normal, Rademacher, Uniform
-from slth.source import Source
+from slth.laws import Normal, Rademacher, SignedHyperbolic, Uniform
+from slth.source import Role, Source
 from slth.target import Target
 from slth.ticket import Kept, Ticket, load
 from slth.verify import verify
@@ -252,7 +253,12 @@ TAMPERED = {
     "a shrunk gadget error": lambda t: shrink(
         t, achieved=(t.claim.achieved[0] * 0.99, *t.claim.achieved[1:])
     ),
-    "a hidden failure": lambda t: shrink(t, unmet=t.claim.unmet + 1),
+    "no tolerance at all": lambda t: shrink(t, tolerances=(-math.inf,) * 2),
+    "an infinite tolerance": lambda t: shrink(t, tolerances=(math.inf,) * 2, epsilon=None),
+    "a hidden hypothesis": lambda t: shrink(t, failed=t.claim.failed[1:]),
+    "no hypotheses": lambda t: shrink(t, failed=None),
+    "another theorem": lambda t: shrink(t, theorem="fermat"),
+    "an impossible delta": lambda t: shrink(t, delta=-5.0),
     "looser tolerances": lambda t: shrink(t, tolerances=tuple(2 * e for e in t.claim.tolerances)),
     "too few kept": lambda t: shrink(t, kept_out=t.claim.kept_out - 1),
     "a smaller epsilon": lambda t: shrink(t, epsilon=t.claim.epsilon / 2),
@@ -268,6 +274,85 @@ def test_verify_sees_through_a_tampered_ticket(how, ticket, target, tmp_path) ->
     report = verify(load(path), target)
     assert not report.ok
     assert report.false
+
+
+def test_verify_sees_a_failure_that_is_hidden(target: Target) -> None:
+    p = Pensia(epsilon=0.01)
+    honest = p.build(target, p.source_for(target, 1, 8))
+    assert honest.claim.unmet > 1
+    assert verify(honest, target).ok
+    assert not verify(shrink(honest, unmet=honest.claim.unmet - 1), target).ok
+
+
+def test_a_width_below_the_theorems_is_a_failed_hypothesis() -> None:
+    clean = Target((np.array([[0.5, 0.1]]),), (None,))
+    p = Pensia(epsilon=0.1, delta=0.1)
+    narrow = p.build(clean, p.source_for(clean, 1, 64)).claim.failed
+    assert len(narrow) == 1
+    assert "64 neurons a half" in narrow[0]
+    assert p.build(clean, p.source_for(clean, 1)).claim.failed == ()
+
+
+@pytest.mark.parametrize("law", [Normal(0.5), SignedHyperbolic(1.0, 20.0)], ids=str)
+def test_sums_that_round_are_charged_and_still_verify(law, target: Target) -> None:  # type: ignore[no-untyped-def]
+    p = Pensia()
+    best = p.build(target, p.source_for(target, 1, 30, law=law))
+    assert max(s.max() for s in best.effective.slack) > 0
+    again = Pensia(tolerance=max(best.claim.achieved))
+    ticket = again.build(target, again.source_for(target, 1, 30, law=law))
+    assert verify(best, target).ok
+    assert verify(ticket, target).ok
+
+
+@pytest.mark.parametrize("value", [1, np.float32(0.25), np.int64(2)])
+def test_any_real_number_is_a_tolerance(value, target: Target) -> None:  # type: ignore[no-untyped-def]
+    p = Pensia(tolerance=value)
+    ticket = p.build(target, p.source_for(target, 1, 40))
+    assert ticket.claim.tolerances == (float(value),) * 2
+    assert verify(ticket, target).ok
+
+
+def test_masks_that_are_none_are_refused_in_memory_too(ticket: Ticket) -> None:
+    kept = ticket.kept[0][0]
+    g = int(np.flatnonzero(np.diff(kept.indptr) > 1)[0])
+    twice = kept.indices.copy()
+    twice[kept.indptr[g] + 1] = twice[kept.indptr[g]]
+    for bad in (
+        Kept(kept.indptr, twice),
+        Kept(kept.indptr, kept.indices + ticket.source.n[0]),
+        Kept(kept.indptr[:-1], kept.indices),
+        Kept(np.full_like(kept.indptr, 2**62), kept.indices),
+    ):
+        with pytest.raises(BadInput, match="mask of layer 0"):
+            replace(ticket, kept=((bad, ticket.kept[0][1]), *ticket.kept[1:]))
+    with pytest.raises(BadInput, match="two halves"):
+        replace(ticket, kept=())
+
+
+def test_counts_that_wrap_around_are_no_mask(ticket: Ticket, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "t.npz"
+    ticket.save(path)
+    with np.load(path) as data:
+        arrays = dict(data)
+    arrays["count_0_0"] = np.full(arrays["count_0_0"].size, 2**62, dtype=np.int64)
+    np.savez(path, **arrays)
+    with pytest.raises(BadInput, match="mask of layer 0"):
+        load(path)
+
+
+def test_far_neurons_cost_no_memory() -> None:
+    """One kept neuron at index 2^30 of 64 blocks: nothing dense is made of the prefix."""
+    source = Source((64, 1), 1 << 30, False, 0)
+    indptr = np.concatenate([[0], np.ones(64, dtype=np.int64)])
+    empty = Kept(np.zeros(65, dtype=np.int64), np.empty(0, dtype=np.int64))
+    kept = Kept(indptr, np.array([(1 << 30) - 1], dtype=np.int64))
+    claim = Pensia().build(Target((np.zeros((1, 64)),), (None,)), source.with_n(4)).claim
+    ticket = Ticket(source, ((kept, empty),), claim)
+    assert ticket.kept_in == 1
+    u = source.entries(0, Role.IN, 0, 0, 0, np.array([(1 << 30) - 1]))
+    v = source.entries(0, Role.OUT, 0, 0, 0, np.array([(1 << 30) - 1]))
+    slope = ticket.effective.positive[0][0, 0] + ticket.effective.negative[0][0, 0]
+    assert slope == u[0] * v[0]
 
 
 def test_verify_sees_an_edited_target_weight(ticket: Ticket, target: Target) -> None:
@@ -315,6 +400,22 @@ def test_malach_keeps_one_neuron_a_half_with_both_weights_right(target: Target) 
                     np.abs(v[a, j] - sign * np.sign(weights[j, a])),
                 )
                 assert miss[chosen[0]] == miss[sign * u[a] > 0].min()
+
+
+def test_malach_goes_on_until_both_weights_are_right(target: Target) -> None:
+    """|uv − w| ≤ η alone is not what the proof asks for: u and v are each within η/2."""
+    m = Malach(tolerance=0.2)
+    source = m.source_for(target, 2, 20000)
+    ticket = m.build(target, source)
+    for layer in range(2):
+        weights = target.augmented(layer)
+        for half, kept in enumerate(ticket.kept[layer]):
+            u, v = source.in_weights(layer, half), source.out_weights(layer, half)
+            sign, gadget = 1 - 2 * half, kept.gadgets
+            a, j = gadget // weights.shape[0], gadget % weights.shape[0]
+            w = weights[j, a]
+            assert (np.abs(u[a, kept.indices] - sign * np.abs(w)) <= 0.1).all()
+            assert (np.abs(v[a, j, kept.indices] - sign * np.sign(w)) <= 0.1).all()
 
 
 def test_malach_product_is_the_best_single_product(target: Target) -> None:

@@ -23,6 +23,7 @@ from slth.errors import BadInput
 
 if TYPE_CHECKING:
     from slth.domain import Domain
+    from slth.source import Source
     from slth.target import Target
 
 Floats = NDArray[np.float64]
@@ -57,6 +58,12 @@ class Citation:
     year: int
     title: str
     arxiv: str | None = None
+
+    @property
+    def short(self) -> str:
+        """As a text cites it: Pensia et al. (2020)."""
+        first, _, others = self.authors.partition(",")
+        return f"{first.split()[-1]}{' et al.' if others else ''} ({self.year})"
 
     def __str__(self) -> str:
         where = f", arXiv {self.arxiv}" if self.arxiv else ""
@@ -217,6 +224,17 @@ def unit_class_failures(target: TargetClass) -> list[str]:
             f"The domain reaches norm {target.input_radius:.6g}; the theorem's is the unit ball."
         )
     return failed
+
+
+def law_failures(source: Source) -> list[str]:
+    """What keeps a source's laws out of the theorems: all of them draw from U[-1, 1]."""
+    from slth.laws import Uniform
+
+    return [
+        f"The theorem's weights are U[-1, 1]; the source's are {law.to_json()}."
+        for law in dict.fromkeys((source.law, source.out_law or source.law))
+        if law != Uniform()
+    ]
 
 
 def bounds() -> tuple[str, ...]:

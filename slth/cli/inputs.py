@@ -82,16 +82,8 @@ def construction(make: Any, domain: Domain | None) -> Construction:
     return built
 
 
-def source(make: Any, target: Target, n: int | None, seed: int, law: Law) -> Source:
-    from slth.source import Source as RandomNetwork
-
-    if hasattr(make, "source_for"):
-        found: Source = make.source_for(target, seed, n, law=law)
-        return found
-    if n is None:
-        raise BadInput("--n", "none", "a number of neurons", "this construction computes none")
-    bias = tuple(b is not None for b in target.biases)
-    return RandomNetwork(target.dims, (n,) * target.depth, bias, seed, law)
+def source(make: Construction, target: Target, n: int | None, seed: int, law: Law) -> Source:
+    return make.source_for(target, seed, n, law=law)
 
 
 def certified(ticket: Ticket, target: Target, restarts: int, steps: int) -> Ticket:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from slth import bounds
 from slth.errors import BadInput
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def ticket(found: Ticket, target: Target, make: Construction, path: str) -> dict
         "ticket": path,
         "construction": claim.construction,
         "theorem": {
-            "name": claim.theorem,
+            "name": bounds.load(claim.theorem).citation.short,
             "failed": list(claim.failed),
             "n_asked": asked,
             "verdict": "silent" if claim.failed else "undecided",

@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slth.bounds import TargetClass, facts
+from slth.bounds import TargetClass, facts, law_failures
 from slth.certify.propagate import propagation
 from slth.construct import Construction, Progress
 from slth.domain import Ball, Domain
 from slth.effective import weight_errors
 from slth.errors import BadInput
-from slth.laws import Uniform
 from slth.source import Source
 from slth.target import Target
 from slth.ticket import Claim, Halves, Kept, Ticket
@@ -77,9 +76,15 @@ class GadgetConstruction(Construction):
     )
 
     def __post_init__(self) -> None:
+        for name in ("epsilon", "tolerance", "delta"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _number(name, value))
         for name, value in (("epsilon", self.epsilon), ("tolerance", self.tolerance)):
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise BadInput(name, value, "a finite number > 0", "choose a tolerance")
+        if self.domain is not None and not isinstance(self.domain, Domain):
+            raise BadInput("domain", self.domain, "a Ball or a Box", "import slth.domain")
         if self.epsilon is not None and self.tolerance is not None:
             raise BadInput("tolerance", "both it and epsilon", "one of the two", "drop one")
         if self.delta is not None and not 0 < self.delta < 1:
@@ -93,7 +98,7 @@ class GadgetConstruction(Construction):
 
     @abstractmethod
     def theorem(self, facts: TargetClass) -> tuple[str, list[str]]:
-        """The theorem that promises this ticket, and those of its hypotheses that fail here."""
+        """The bound (its file's name) that promises this ticket, and its hypotheses that fail."""
 
     @abstractmethod
     def theorem_n(self, facts: TargetClass, etas: tuple[float, ...], delta: float) -> list[float]:
@@ -198,11 +203,15 @@ class GadgetConstruction(Construction):
         etas: tuple[float, ...] | None,
     ) -> Ticket:
         theorem, failed = self.theorem(facts(target, domain))
-        failed += [
-            f"The theorem's weights are U[-1, 1]; the source's are {law.to_json()}."
-            for law in {source.law, source.out_law or source.law}
-            if law != Uniform()
-        ]
+        failed += law_failures(source)
+        if etas is not None and self.delta is not None:
+            asked = self.theorem_n(facts(target, domain), etas, self.delta)
+            failed += [
+                f"Layer {i} of the source has {n} neurons a half; the explicit theorem asks for "
+                f"{asked_n:.6g}."
+                for i, (n, asked_n) in enumerate(zip(source.n, asked, strict=True), start=1)
+                if n < asked_n
+            ]
         options = {
             k: v
             for k, v in asdict(self).items()
@@ -228,6 +237,13 @@ class GadgetConstruction(Construction):
             failed=tuple(failed),
         )
         return with_claim(Ticket(source, kept, blank), target, domain)
+
+
+def _number(name: str, value: Any) -> float:
+    """The value as a float, exactly, if it is a real number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise BadInput(name, repr(value), "a number", "pass a float")
+    return float(value)
 
 
 def with_claim(ticket: Ticket, target: Target, domain: Domain) -> Ticket:

@@ -70,18 +70,16 @@ class Malach(GadgetConstruction):
         while open_rows.size:
             u = half.source.in_weights(half.layer, half.half, 0, width, block=block)
             search = _nearest_pair if self.match == "both" else _nearest_product
-            best[open_rows], error = search(half, block, u, weights[open_rows], open_rows)
+            best[open_rows], miss = search(half, block, u, weights[open_rows], open_rows)
             width, last = min(n, SCAN, 4 * width), width
             if half.tolerance is None or width == last:
                 break
-            open_rows = open_rows[error > half.tolerance]
+            right = half.tolerance / 2 if self.match == "both" else half.tolerance
+            open_rows = open_rows[miss > right]
         return [np.array([k] if k >= 0 else [], dtype=np.int64) for k in best.tolist()]
 
     def theorem(self, facts: TargetClass) -> tuple[str, list[str]]:
-        name = "Malach et al. (2020), theorem 2.1"
-        return name if self.match == "both" else f"{name}, products", bound.Malach().hypotheses(
-            facts
-        )
+        return "malach", bound.Malach().hypotheses(facts)
 
     def theorem_n(self, facts: TargetClass, etas: tuple[float, ...], delta: float) -> list[float]:
         each = delta / link_events(facts)
@@ -94,7 +92,7 @@ class Malach(GadgetConstruction):
 def _nearest_pair(
     half: Half, block: int, u: Floats, weights: Floats, outputs: Indices
 ) -> tuple[Indices, Floats]:
-    """For each weight the neuron with the least max(|u − |w||, |v − sign w|), and its |uv − w|.
+    """For each weight the neuron with the least max(|u − |w||, |v − sign w|), and that deviation.
 
     Only neurons whose in-weight is nearer than the best pair so far can win, so out-weights are
     drawn in a window around |w| that doubles until its edge is farther away than the best found.
@@ -104,7 +102,7 @@ def _nearest_pair(
     order = np.argsort(size, kind="stable")
     ranked = size[order]
     right = int(np.isfinite(ranked).sum())
-    best, error = np.full(weights.size, -1), np.full(weights.size, np.inf)
+    best, least = np.full(weights.size, -1), np.full(weights.size, np.inf)
     rows = np.arange(weights.size) if right else np.empty(0, dtype=np.int64)
     reach = max(8, int(4 * np.sqrt(right)))
     while rows.size:
@@ -124,14 +122,14 @@ def _nearest_pair(
         at = miss.argmin(axis=1)
         one = np.arange(rows.size)
         best[rows] = index[one, at]
-        error[rows] = np.abs(u[index[one, at]] * v[one, at] - w)
+        least[rows] = miss[one, at]
         edge = np.minimum(
             np.where(low > 0, np.abs(ranked[low - 1] - np.abs(w)), np.inf),
             np.where(high < right, np.abs(ranked[np.minimum(high, right - 1)] - np.abs(w)), np.inf),
         )
         rows = rows[edge < miss[one, at]]
         reach *= 2
-    return best, error
+    return best, least
 
 
 def _nearest_product(

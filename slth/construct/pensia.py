@@ -125,7 +125,7 @@ class Pensia(GadgetConstruction):
         return MeetInTheMiddle(limit=limit) if half.tolerance is None else FirstHit()
 
     def theorem(self, facts: TargetClass) -> tuple[str, list[str]]:
-        return "Pensia et al. (2020), theorem 1", bound.Pensia().hypotheses(facts)
+        return "pensia", bound.Pensia().hypotheses(facts)
 
     def theorem_n(self, facts: TargetClass, etas: tuple[float, ...], delta: float) -> list[float]:
         return [float(n) for n in bound.block_sizes(facts, etas, delta)]

@@ -287,20 +287,25 @@ def settle(verdicts: Mapping[str, Verdict], alpha: float = FALSE_ALARM) -> dict[
     """All claims of a run together, false alarms at most ``alpha`` over all of them (Holm).
 
     A supported or refuted verdict whose p-value does not survive becomes undecided and says why;
-    verdicts without a p-value (exact checks, undecided, silent) stay as they are.
+    exact checks and silent verdicts are no tests and stay as they are. A claim that was tested and
+    came out undecided counts in the family with p = 1: leaving it out would be a choice made after
+    seeing the data.
     """
     tested = {
         name: verdict.p_value
         for name, verdict in verdicts.items()
         if verdict.p_value is not None and verdict.state in (State.SUPPORTED, State.REFUTED)
     }
-    kept = dict(zip(tested, holm(list(tested.values()), alpha), strict=True))
+    idle = sum(verdict.state == State.UNDECIDED for verdict in verdicts.values())
+    family = len(tested) + idle
+    survived = holm([*tested.values(), *[1.0] * idle], alpha)[: len(tested)]
+    kept = dict(zip(tested, survived, strict=True))
 
     def settled(name: str, verdict: Verdict) -> Verdict:
         if kept.get(name, True):
             return verdict
         reason = (
-            f"{verdict.state} alone (p = {verdict.p_value:.2g}), not among {len(tested)} claims "
+            f"{verdict.state} alone (p = {verdict.p_value:.2g}), not among {family} claims "
             f"at {alpha:g} together (Holm): {verdict.reason}"
         )
         return replace(verdict, state=State.UNDECIDED, reason=reason)

@@ -70,6 +70,7 @@ TITLES = {
 }
 
 
+COUNTING = "counting bound: every first layer within ε"
 OUTCOMES = {"gadget's median": "typical_weight", "certified": "upper", "attacked": "lower"}
 
 

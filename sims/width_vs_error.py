@@ -413,14 +413,16 @@ def theory(target: str) -> dict[str, tuple[Floats, Floats]]:
 
 
 def figure(rows: list[dict[str, Any]], target: str, found: Findings, out: Path) -> Any:
-    """Left: every construction and theorem, log–log. Right: Pensia's fall on a linear axis."""
+    """Above: every construction and theorem, log–log, and Pensia's fall on a linear axis. Below:
+    the local slope, which judges where no law fits, and how tight the certificates are."""
     from slth import plot
 
     norm, fits = found.facts["sup_norm"]["attacked"], found.facts["fits"]
-    fig, (left, right) = plot.figure(1, 2, wide=True, height=4.2)
+    fig, (left, right, slopes, ratios) = plot.figure(2, 2, wide=True, height=6.6)
     for series, kind in enumerate(TITLES):
         for ax in (left, right) if kind == "pensia" else (left,):
             measured_series(ax, rows, target, kind, norm, series)
+        local_and_tight(slopes, ratios, rows, target, kind, series)
     for series, (name, (n, error)) in enumerate(theory(target).items()):
         label = (
             "counting bound: every first layer within ε"
@@ -439,8 +441,16 @@ def figure(rows: list[dict[str, Any]], target: str, found: Findings, out: Path) 
     plot.log_scale(right, "y")
     plot.title(left, "all constructions and theorems")
     plot.title(right, "subset sum alone, linear width")
+    plot.log_scale(slopes)
+    plot.log_scale(ratios, "x")
+    ratios.set_ylim(1, None)
+    plot.title(slopes, "local slope: flat for a power law, rising for an exponential")
+    plot.title(ratios, "certified over attacked error")
+    slopes.set_ylabel("−d ln(certified error) / d ln(width) [1]")
+    ratios.set_ylabel("upper / lower bound [1]")
     for ax in (left, right):
         ax.set_ylabel("sup error / sup norm of target [1]")
+    for ax in (left, right, slopes, ratios):
         ax.set_xlabel("width: neurons drawn per input and half [neurons]")
     shared: dict[str, Any] = {}
     for ax in (left, right):
@@ -454,6 +464,24 @@ def figure(rows: list[dict[str, Any]], target: str, found: Findings, out: Path) 
     )  # fmt: skip
     plot.save(fig, out / NAME)
     return fig
+
+
+def local_and_tight(
+    slopes: Any, ratios: Any, rows: list[dict[str, Any]], target: str, kind: str, series: int
+) -> None:
+    """Local power of the certified error with its simultaneous band; quartiles of upper/lower."""
+    from slth import plot
+    from slth.stats.curves import local_slope
+
+    label = f"{TITLES[kind]}, certified"
+    n, _, upper = table(rows, target, kind, "upper")
+    if n.size > 1 and len(upper) > 1:
+        found = local_slope(n, upper, rng=9)
+        low = np.maximum(found.low, 0.05)  # a log axis ends above zero
+        plot.band(slopes, found.n, np.minimum(low, found.slope), found.slope, found.high, label,
+                  series=series)  # fmt: skip
+    ratio = upper / table(rows, target, kind, "lower")[2]
+    plot.band(ratios, n, *np.quantile(ratio, [0.25, 0.5, 0.75], axis=0), label, series=series)
 
 
 def measured_series(

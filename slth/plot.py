@@ -293,11 +293,13 @@ def _drawn_texts(fig: Figure) -> Iterator[tuple[str, Bbox]]:
 
 
 def _tick_labels(axis: Axis) -> list[Text]:
-    low, high = sorted(axis.get_view_interval())
+    place = axis.get_transform().transform  # on a log axis, distances are of logarithms
+    low, high = place(np.array(sorted(axis.get_view_interval())))
     edge = 1e-9 * (high - low)
     labels = []
     for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
-        if tick.get_visible() and low - edge <= tick.get_loc() <= high + edge:
+        at = place(np.array([tick.get_loc()]))[0]
+        if tick.get_visible() and low - edge <= at <= high + edge:
             labels += [text for text in (tick.label1, tick.label2) if text.get_visible()]
     return labels
 

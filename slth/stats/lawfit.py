@@ -353,9 +353,11 @@ def law_verdict(fit: LawFit, alpha: float = LACK_OF_FIT_ALPHA) -> LawVerdict:
     if fit.lack_of_fit is None:
         return both("undecided", f"{shown}, but {fit.seeds} seeds at {fit.points} n test no fit")
     if fit.lack_of_fit.p_value < alpha:
-        return both("neither", f"the family does not fit (p = {fit.lack_of_fit.p_value:.2g})")
+        return both(
+            "neither", f"neither: the family does not fit (p = {fit.lack_of_fit.p_value:.2g})"
+        )
     if fit.high < -MARGIN:
-        return both("neither", f"{shown}: slower than any power of n")
+        return both("neither", f"neither: {shown} is slower than any power of n")
     logarithmic = fit.low > MARGIN
     if not logarithmic and not (fit.low > -MARGIN and fit.high < MARGIN):
         return both("undecided", f"{shown} decides between no laws (margin {MARGIN:g})")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
@@ -139,11 +140,16 @@ def torch_words(
     return c0, c1, c2, c3
 
 
-def torch_weights(words: torch.Tensor, code: int, a: float, b: float) -> torch.Tensor:
+def torch_weights(
+    words: torch.Tensor,
+    code: int,
+    a: float,
+    b: float,
+    normal: NDArray[np.float64],
+    power: NDArray[np.float64],
+) -> torch.Tensor:
     """Weights (float64) of int64 words below 2^32, on their device; the CPU's, bit by bit."""
     import torch
-
-    from slth.laws import tables
 
     def rounded(x: torch.Tensor) -> torch.Tensor:
         return x.to(torch.float32).to(torch.float64)
@@ -158,7 +164,6 @@ def torch_weights(words: torch.Tensor, code: int, a: float, b: float) -> torch.T
     if code == 3:
         return rounded(sign * a)
     odd = (2 * (words & 0x7FFFFFFF) + 1).to(torch.float64)
-    normal, power = tables()
     if code == 1:
         mantissa, exponent = torch.frexp(odd)
         at = (2.0 * mantissa - 1.0) * (normal.shape[1] - 1)

@@ -233,7 +233,7 @@ class Source:
         stacked = torch.stack(words, dim=-1)
         lane = torch.broadcast_to((index & 3)[:, None], (*stacked.shape[:-1], 1))
         return philox.torch_weights(
-            torch.gather(stacked, -1, lane).squeeze(-1), *self._law(Role.OUT)
+            torch.gather(stacked, -1, lane).squeeze(-1), *self._law(Role.OUT), *tables()
         )
 
     # -- identity --------------------------------------------------------------------------------

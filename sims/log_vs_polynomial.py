@@ -11,6 +11,7 @@ Protocol, fixed before measuring:
   fixed ladder whose certified error is at most ε sup||f||, by bisection. Subset sums go on to 1e-5.
 - The n needed at success 1 − δ, δ = 0.1, is the 0.9-quantile over seeds with its distribution-free
   interval at gadget and layer level (20 networks could show no more than 0.83: their median).
+- Fits at gadget level take ε ≤ 0.05: above, the empty subset serves many a weight.
 - One family, ln(1/ε) = a + b (n^γ − 1)/γ: "logarithmic" needs γ's interval above 0.3, "polynomial"
   within ±0.3, both a last third predicted from the first two.
 - At the smallest tolerance measured, the theorem's n at δ must suffice in at least 1 − δ of the
@@ -41,7 +42,7 @@ EPSILONS = [float(e) for e in np.geomspace(0.3, 1e-3, 8)]
 FINE = EPSILONS + [float(e) for e in np.geomspace(1e-3, 1e-5, 7)[1:]]  # for what is logarithmic
 NETWORK_EPSILONS = [float(e) for e in np.geomspace(0.3, 0.03, 6)]
 SEEDS = {"gadget": 200, "layer": 72, "network": 20}
-FIRST_SEED = 5000  # none of these seeds was looked at while this protocol was drawn up
+FIRST_SEED = 6000  # none of these seeds was looked at while this protocol was drawn up
 SUCCESS = {"gadget": 0.9, "layer": 0.9, "network": 0.5}  # what so many seeds can show
 KINDS = {
     "gadget": ("pensia", "malach", "malach-product"),
@@ -50,8 +51,8 @@ KINDS = {
 }
 SMALLEST = {("layer", "malach"): 0.2, ("layer", "malach-product"): 4e-3}  # below: beyond a scan
 LADDER = {
-    "pensia": list(range(18, 101, 2)),
-    "malach-product": [round(50 * 1.19**k) for k in range(32)],
+    "pensia": list(range(16, 101)),
+    "malach-product": [round(50 * 1.06**k) for k in range(92)],
 }
 TITLES = {
     "pensia": "subset sum (Pensia 2020)",
@@ -359,6 +360,8 @@ def law(epsilons: Floats, needed: Floats, level: str, kind: str, fits: dict[str,
     from slth.stats.lawfit import law_verdict, need_fit
 
     reached = np.isfinite(needed).all(axis=0)
+    if level == "gadget":  # where hardly any weight is met by nothing at all
+        reached &= epsilons <= REACH / 10
     if reached.sum() < 4 or len(needed) < 8:
         return Verdict(
             State.UNDECIDED,

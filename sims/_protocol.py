@@ -3,6 +3,30 @@
 A simulation writes NAME.csv (every cell), NAME.json (provenance, fits, verdicts, controls) and
 NAME.svg/png/pdf. Every claim is settled together with the others of its run, so that false alarms
 stay at most 1 % over all of them, and every control must come out refuted or the run fails.
+
+    # docstring: what is asked, and the protocol: seeds, ranges, thresholds, claims, controls
+
+    def cell(n: int, seed: int) -> dict:           # one measurement, JSON in, JSON out
+        ...
+
+    def analyse(rows: list[dict]) -> Findings:     # rows are parameters and results together
+        return Findings({"a claim": verdict}, {"name": Control("what was broken", verdict)}, {})
+
+    @click.command(help=__doc__.split("\n\n", maxsplit=1)[0])
+    @options("mine")
+    def main(**rest):
+        opts = Options(**rest)
+        grid = [{"n": n, "seed": s} for n in (8, 16) for s in range(2 if opts.smoke else 20)]
+        sweep = Sweep("mine", "sims.mine:cell", grid, opts.out / "mine.sqlite")
+        records = run_sweep(sweep, opts.workers, opts.scheduler, opts.progress)
+        records.table(opts.out / "mine.csv")
+        figure(list(records), opts.out)            # by slth.plot; ends in plot.save
+        finish("mine", opts, analyse(list(records)))
+
+    if __name__ == "__main__":                     # workers import this file again
+        run(main)
+
+with `from slth.sweep import Sweep, run as run_sweep`.
 """
 
 from __future__ import annotations
@@ -63,7 +87,7 @@ def options(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 
 def run(command: click.Command) -> None:
-    """Run a simulation's command: bad input is one line and status 2, a false claim status 1."""
+    """Run a simulation's command: bad input is one line and status 2, failed cells status 1."""
     import sys
 
     from slth.errors import BadInput
@@ -173,7 +197,7 @@ def _print(
         table.add_row(f"control: {key}", state, f"{control.broken}; {control.verdict.reason}")
     console = Console()
     console.print(table)
-    console.print(f"figure, table and verdicts: {out}")
+    console.print(f"all files: {out}")
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:

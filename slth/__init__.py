@@ -27,6 +27,10 @@ _HOME = {
 }
 
 
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME]
+
+
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         from importlib import import_module

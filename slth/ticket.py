@@ -54,7 +54,7 @@ class Kept:
 class Claim:
     """What a ticket says of itself; `slth.verify` believes none of it.
 
-    epsilon, delta: what was asked for (None: the best that the source holds, at no given ε).
+    epsilon, delta: what was asked for (None: the best that the search finds, at no given ε).
     domain: JSON of the input set; error_bound: sup over it of the Euclidean norm of the output
     difference is at most this, by propagating `achieved`.
     tolerances: the per-weight tolerance of each layer that ε asks for, or None.
@@ -62,8 +62,9 @@ class Claim:
     unmet: gadgets whose tolerance was not met. halves: "both" as the proofs say, or "needed": no
     claim on the negative half of layers whose inputs cannot be negative.
     kept_in, kept_out: kept weights of odd and even source layers.
-    theorem: its file in slth.bounds, and `failed`, the hypotheses that do not hold here, the width
-    that it asks for at (tolerances, delta) among them (empty: it speaks).
+    theorem: its file in slth.bounds (None: no theorem is cited), and `failed`, the hypotheses that
+    do not hold here, the width that it asks for at (tolerances, delta) among them (empty: it
+    speaks).
     """
 
     construction: str
@@ -79,12 +80,13 @@ class Claim:
     halves: Halves
     kept_in: int
     kept_out: int
-    theorem: str
+    theorem: str | None
     failed: tuple[str, ...]
 
     @property
     def met(self) -> bool:
-        """Whether the ticket is what was asked for: every gadget within tolerance, bound ≤ ε."""
+        """Whether the ticket is what was asked for: every gadget within its tolerance, hence the
+        propagated bound within ε. A certificate may show an error below ε all the same."""
         return self.unmet == 0 and (self.epsilon is None or self.error_bound <= self.epsilon)
 
     def to_json(self) -> dict[str, Any]:

@@ -38,9 +38,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of one ticket."""
+    """All checks of one ticket: `ok` if every claim is true, `false` those that are not.
+
+    met: whether the ticket claims to be what was asked for; a true claim may be a modest one.
+    """
 
     checks: tuple[Check, ...]
+    met: bool
 
     @property
     def ok(self) -> bool:
@@ -51,18 +55,18 @@ class Report:
         return tuple(check for check in self.checks if not check.true)
 
     def to_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, "checks": [vars(check) for check in self.checks]}
+        return {"ok": self.ok, "met": self.met, "checks": [vars(check) for check in self.checks]}
 
 
 def verify(ticket: Ticket, target: Target) -> Report:
-    """Whether everything that the ticket claims about this target is true."""
+    """Check everything that the ticket claims about this target; `.ok` says whether all is true."""
     checks = list(_identity(ticket, target))
     if all(check.true for check in checks):
         worst, unmet = _gadgets(ticket, target)
         checks += _claims(ticket, target, worst, unmet)
         if ticket.certificate is not None:
             checks += _certificate(ticket, target, worst)
-    return Report(tuple(checks))
+    return Report(tuple(checks), ticket.claim.met)
 
 
 def _identity(ticket: Ticket, target: Target) -> Iterator[Check]:
@@ -209,6 +213,8 @@ def _hypotheses(ticket: Ticket, target: Target) -> Check:
     from slth.bounds import facts, law_failures, load
 
     claim = ticket.claim
+    if claim.theorem is None:
+        return Check("no theorem is cited", bool(claim.failed), "no hypotheses to check")
     statement = f"of its theorem's hypotheses on target and laws only {len(claim.failed)} fail"
     try:
         bound = load(claim.theorem)()

@@ -134,7 +134,7 @@ def test_a_factory_with_a_state_dict_is_the_same_target(here: Path) -> None:
 def test_too_narrow_a_source_is_saved_says_so_and_is_true(here: Path) -> None:
     result = run(f"ticket model.pt --n 8 --epsilon 0.001 {SHORT} --json")
     assert result.exit_code == 3
-    assert result.stderr.startswith("too narrow: ")
+    assert result.stderr.startswith("not met: ")
     found = json.loads(result.stdout)
     assert not found["met"]
     assert 0 < found["unmet_gadgets"] <= found["gadgets"] == 2 * (3 * 5 + 5 * 2) + 5 + 2

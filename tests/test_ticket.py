@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from slth.construct import constructions
 from slth.construct import load as load_construction
+from slth.construct._gadgets import GadgetConstruction, Half
 from slth.construct.malach import Malach
 from slth.construct.pensia import Pensia
 from slth.domain import Ball, Box
 from slth.errors import BadInput
 from slth.laws import Normal, Rademacher, SignedHyperbolic, Uniform
 from slth.source import Role, Source
+from slth.subsetsum.greedy import Greedy
 from slth.target import Target
 from slth.ticket import Kept, Ticket, load
 from slth.verify import verify
@@ -54,6 +56,10 @@ VARIANTS = [
     (Malach(match="product", epsilon=0.5), 4000),
     (Malach(match="product"), 500),
 ]
+
+
+LISTED = {type(c).__module__.rsplit(".", 1)[-1] for c, _ in VARIANTS}
+VARIANTS += [(load_construction(n)(), 200) for n in constructions() if n not in LISTED]
 
 
 def exact_slopes(ticket: Ticket, layer: int) -> tuple[list, list]:  # type: ignore[type-arg]
@@ -482,5 +488,21 @@ def test_bad_requests_are_refused(make, target: Target) -> None:  # type: ignore
         make(target)
 
 
-def test_every_construction_is_exercised_here() -> None:
-    assert {type(c).__module__.rsplit(".", 1)[-1] for c, _ in VARIANTS} == set(constructions())
+def test_a_construction_may_cite_no_theorem(target: Target) -> None:
+    @dataclass(frozen=True)
+    class Own(GadgetConstruction):
+        def find(self, half: Half, progress: object) -> list[np.ndarray]:
+            return Pensia().find(half, None)
+
+    ticket = Own().build(target, Own().source_for(target, 0, 20))
+    assert ticket.claim.theorem is None
+    assert ticket.claim.failed
+    assert verify(ticket, target).ok
+    assert not verify(shrink(ticket, failed=()), target).ok
+    with pytest.raises(BadInput, match="give n"):
+        Own(epsilon=0.1, delta=0.1).source_for(target, 0)
+
+
+def test_a_claim_names_the_solver_that_found_it(target: Target) -> None:
+    p = Pensia(solver=Greedy())
+    assert p.build(target, p.source_for(target, 0, 20)).claim.parameters["solver"] == "Greedy()"

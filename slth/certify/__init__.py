@@ -18,6 +18,7 @@ from slth.errors import BadInput
 if TYPE_CHECKING:
     from slth.effective import Effective
     from slth.target import Target
+    from slth.ticket import Ticket
 
 Array = NDArray[np.float64]
 
@@ -89,7 +90,7 @@ class Certificate:
 
 def certify(
     target: Target,
-    effective: Effective,
+    effective: Effective | Ticket,
     domain: Domain,
     *,
     claim: Claim | None = None,
@@ -113,6 +114,7 @@ def certify(
     for name, value, least in (("restarts", restarts, 1), ("steps", steps, 0), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise BadInput(name, value, f"an integer >= {least}", f"choose another {name}")
+    merged: Effective = getattr(effective, "effective", effective)  # a ticket: what it computes
     if not 0 <= effort <= 100:
         raise BadInput("effort", effort, "a number in [0, 100]", "1 is the default")
     if not isinstance(domain, Box | Ball):
@@ -123,9 +125,9 @@ def certify(
     # Matrices of a few hundred rows: threads of the linear algebra cost more than they give, and
     # on busy cores a hundred times more.
     with threadpool_limits(1, user_api="blas"):
-        found = upper_bounds(target, effective, domain, effort)
+        found = upper_bounds(target, merged, domain, effort)
         lower, witness = lower_bound(
-            target, effective, domain, found, seed=seed, restarts=restarts, steps=steps
+            target, merged, domain, found, seed=seed, restarts=restarts, steps=steps
         )
     parts = dict(found.parts)
     if claim is not None and claim.domain == domain:

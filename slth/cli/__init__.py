@@ -212,8 +212,8 @@ def ticket(
     MODEL is a file of a torch.nn.Sequential of Linear and ReLU, module.py:factory, or one of the
     built-in networks `digits` and `digits-untouched`. The ticket is certified (its error over the
     ball or box is bounded from above and attacked from below) and saved. Give --n, or --epsilon and
-    --delta for the width the theorem asks for. Exit status 3 when the source is too narrow for
-    epsilon; the ticket is saved all the same and says so.
+    --delta for the width the theorem asks for. Exit status 3 when some gadget misses the tolerance
+    that epsilon asks of it, however small the certified error; the ticket is saved all the same.
 
     \b
     Example:  slth ticket digits --n 40 --seed 1 --out ticket.npz
@@ -235,8 +235,9 @@ def ticket(
     if found.claim.met:
         return 0
     click.echo(
-        f"too narrow: this source holds no ticket of the tolerance asked for; the best it holds is "
-        f"saved in {out}; give a larger --n, or a looser tolerance",
+        f"not met: {found.claim.construction} found no ticket of the tolerance asked for in this "
+        f"source; the one saved in {out} misses it in {found.claim.unmet} gadgets; give a larger "
+        "--n or a looser tolerance",
         err=True,
     )
     return 3

@@ -68,10 +68,12 @@ def solution(found: Solution, epsilon: float | None, path: str | None) -> dict[s
     from slth.subsetsum import Status
 
     words = [Status(int(s)).name.lower().replace("_", " ") for s in found.status]
+    if epsilon is None:
+        words = ["optimal" if word == "solved" else word for word in words]
     return {
         "rows": len(words),
         "epsilon": epsilon,
-        "solved": words.count("solved"),
+        "solved": words.count("solved") + words.count("optimal"),
         "none_exists": words.count("none exists"),
         "gave_up": words.count("gave up"),
         "status": words,
@@ -110,7 +112,7 @@ def ticket(found: Ticket, target: Target, make: Construction, path: str) -> dict
         "ticket": path,
         "construction": claim.construction,
         "theorem": {
-            "name": bounds.load(claim.theorem).citation.short,
+            "name": bounds.load(claim.theorem).citation.short if claim.theorem else "none cited",
             "failed": list(claim.failed),
             "n_asked": asked,
             "verdict": "silent" if claim.failed else "undecided",
@@ -161,7 +163,8 @@ def _why(found: Ticket, asked: list[float] | None) -> str:
     if found.claim.failed:
         return " ".join(found.claim.failed)
     if asked is None:
-        return "its hypotheses hold; give --epsilon and --delta to see the width it asks for"
+        missing = "--delta" if found.claim.tolerances is not None else "--epsilon and --delta"
+        return f"its hypotheses hold; give {missing} to see the width it asks for"
     if any(n < a for n, a in zip(found.source.n, asked, strict=True)):
         return "its hypotheses hold; the source is narrower than it asks for"
     return (
@@ -188,6 +191,7 @@ def show_ticket(facts: Mapping[str, Any]) -> None:
         ("theorem", theorem["name"]),
         ("its verdict", f"{theorem['verdict']}: {theorem['why']}"),
         ("asked for", _wanted(facts)),
+        *([("error ≤ epsilon", _epsilon_met(facts))] if facts["epsilon"] is not None else []),
         ("inputs", _inputs(facts["domain"])),
         ("error, claimed", f"≤ {facts['claimed_error']:.6g}"),
         ("error, certified", f"≤ {facts['certified_error']:.6g}"),
@@ -196,7 +200,7 @@ def show_ticket(facts: Mapping[str, Any]) -> None:
         ("random weights", f"{source['parameters']}"),
         ("kept", f"{facts['kept_in']} in-weights, {facts['kept_out']} out-weights"),
         ("density", f"{facts['density']:.4g} kept"),
-        ("compression", f"{facts['compression']:.4g} times"),
+        ("compression", f"{facts['compression']:.4g} times, of the source"),
         ("saved in", facts["ticket"]),
     ):
         table.add_row(what, value)
@@ -205,15 +209,23 @@ def show_ticket(facts: Mapping[str, Any]) -> None:
 
 def _wanted(facts: Mapping[str, Any]) -> str:
     if facts["epsilon"] is None and facts["tolerances"] is None:
-        return "the best the source holds"
+        return "the best that the search finds"
     if facts["epsilon"] is None:
         asked = f"every weight within {max(facts['tolerances']):g}"
     else:
-        asked = f"epsilon = {facts['epsilon']:g}"
+        asked = f"gadget tolerances for epsilon = {facts['epsilon']:g}"
     if facts["met"]:
         return f"{asked}: met"
-    misses = f"{facts['unmet_gadgets']} of {facts['gadgets']} gadgets miss their tolerance"
-    return f"{asked}: NOT MET, the source is too narrow ({misses})"
+    return f"{asked}: MISSED by {facts['unmet_gadgets']} of {facts['gadgets']} gadgets"
+
+
+def _epsilon_met(facts: Mapping[str, Any]) -> str:
+    if facts["claimed_error"] <= facts["epsilon"]:
+        return "yes, by its own claim"
+    if facts["certified_error"] <= facts["epsilon"]:
+        return "yes, by certificate"
+    no = facts["attacked_error"] > facts["epsilon"]
+    return "no, an input proves it" if no else "not proved"
 
 
 def _inputs(domain: Mapping[str, Any]) -> str:
@@ -228,7 +240,10 @@ def show_checks(facts: Mapping[str, Any]) -> None:
     for check in facts["checks"]:
         table.add_row("yes" if check["true"] else "NO", check["statement"], check["found"])
     wrong = sum(not check["true"] for check in facts["checks"])
-    _print(table, "every claim is true" if facts["ok"] else f"{wrong} claims are FALSE")
+    ends = ["every claim is true" if facts["ok"] else f"claims that are FALSE: {wrong}"]
+    if not facts["met"]:
+        ends.append("what was asked for is NOT met, nor does the ticket claim so")
+    _print(table, *ends)
 
 
 def show_simulations(known: Mapping[str, str]) -> None:

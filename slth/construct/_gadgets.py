@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -96,13 +96,15 @@ class GadgetConstruction(Construction):
     def find(self, half: Half, progress: Progress | None) -> list[NDArray[np.int64]]:
         """The kept neurons of every gadget of the half, in the order block·outputs + output."""
 
-    @abstractmethod
-    def theorem(self, facts: TargetClass) -> tuple[str, list[str]]:
-        """The bound (its file's name) that promises this ticket, and its hypotheses that fail."""
+    def theorem(self, facts: TargetClass) -> tuple[str | None, list[str]]:
+        """The theorem that promises this ticket, by its file's name in slth/bounds, and which of
+        its hypotheses the target's class fails: that bound's `hypotheses(facts)`, and any of your
+        own (laws and width are seen to). Without a theorem, leave this as it is."""
+        return None, ["No theorem is cited for this construction."]
 
-    @abstractmethod
     def theorem_n(self, facts: TargetClass, etas: tuple[float, ...], delta: float) -> list[float]:
         """Neurons a half and layer that the explicit theorem asks for at these tolerances."""
+        raise BadInput("n", "none", "a number: this construction cites no width", "give n")
 
     def region(self, target: Target) -> Domain:
         """The domain of the claim."""
@@ -152,6 +154,10 @@ class GadgetConstruction(Construction):
         return propagation(target, domain).tolerances(self.epsilon)
 
     def build(self, target: Target, source: Source, progress: Progress | None = None) -> Ticket:
+        given: object = target
+        if not isinstance(given, Target):
+            remedy = "slth.from_module(model) reads a torch model"
+            raise BadInput("target", type(given).__name__, "a slth.Target", remedy)
         if source.dims != target.dims:
             raise BadInput("source", f"dims {source.dims}", f"{target.dims}", "match the target")
         if source.bias != tuple(b is not None for b in target.biases):
@@ -203,8 +209,8 @@ class GadgetConstruction(Construction):
         etas: tuple[float, ...] | None,
     ) -> Ticket:
         theorem, failed = self.theorem(facts(target, domain))
-        failed += law_failures(source)
-        if etas is not None and self.delta is not None:
+        failed += law_failures(source) if theorem is not None else []
+        if etas is not None and self.delta is not None and theorem is not None:
             asked = self.theorem_n(facts(target, domain), etas, self.delta)
             failed += [
                 f"Layer {i} of the source has {n} neurons a half; the explicit theorem asks for "
@@ -212,15 +218,13 @@ class GadgetConstruction(Construction):
                 for i, (n, asked_n) in enumerate(zip(source.n, asked, strict=True), start=1)
                 if n < asked_n
             ]
-        options = {
-            k: v
-            for k, v in asdict(self).items()
-            if k not in ("domain", "epsilon", "delta", "halves", "tolerance")
-        }
+        common = {field.name for field in fields(GadgetConstruction)}
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in common}
         blank = Claim(
             construction=type(self).__module__.rsplit(".", 1)[-1],
             parameters={
-                k: v if isinstance(v, (int, float, str)) else str(v) for k, v in options.items()
+                k: v if v is None or isinstance(v, (int, float, str)) else repr(v)
+                for k, v in options.items()
             },
             target=target.fingerprint,
             domain=domain.to_json(),

@@ -120,7 +120,13 @@ class Solver(ABC):
 
     @abstractmethod
     def __call__(self, problem: Problem) -> Solution:
-        """Solve every row on its own: the answer to a row depends on nothing else."""
+        """Solve every row on its own: the answer to a row depends on nothing else.
+
+        Begin with `problem.rows()`, which refuses what the solver cannot take, and end with
+        `slth.subsetsum._account.finish`, which turns masks into a Solution by exact arithmetic.
+        Zeros are padding and never kept; sums may overflow, without a warning; nothing is random
+        unless it is a field.
+        """
 
 
 def solvers() -> tuple[str, ...]:

@@ -114,7 +114,8 @@ def certify(
     for name, value, least in (("restarts", restarts, 1), ("steps", steps, 0), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise BadInput(name, value, f"an integer >= {least}", f"choose another {name}")
-    merged: Effective = getattr(effective, "effective", effective)  # a ticket: what it computes
+    given: Any = effective
+    merged: Effective = getattr(given, "effective", given)  # a ticket stands for what it computes
     if not 0 <= effort <= 100:
         raise BadInput("effort", effort, "a number in [0, 100]", "1 is the default")
     if not isinstance(domain, Box | Ball):

@@ -135,7 +135,8 @@ def test_needed_widths_are_the_first_that_suffice() -> None:
     from slth.source import Source
 
     weights, etas = np.array([[0.3, -0.2], [0.11, 0.05]]), np.array([0.2, 0.05, 0.02])
-    source = Source((2, 2), 1 << 14, False, 5)
+    endless = Source((2, 2), log_vs_polynomial.SCAN, False, 5)
+    source = endless.with_n(1 << 18)
     for half in (0, 1):
         sign = 1 - 2 * half
         u, v = source.in_weights(0, half), source.out_weights(0, half)
@@ -152,7 +153,7 @@ def test_needed_widths_are_the_first_that_suffice() -> None:
         )
         for search, miss in ((log_vs_polynomial.product, product), (log_vs_polynomial.pair, pair)):
             expected = [1 + (miss <= eta).argmax(axis=2).max() for eta in etas]
-            assert search(source, half, weights, etas).tolist() == expected
+            assert search(endless, half, weights, etas).tolist() == expected
 
 
 def test_needed_subsets_exist_at_n_and_not_before() -> None:
@@ -169,7 +170,7 @@ def test_needed_subsets_exist_at_n_and_not_before() -> None:
 
             def solved(width: int, values=values, eta=eta) -> bool:  # type: ignore[no-untyped-def]
                 row = values.ravel()[:width]
-                found = Exhaustive()(Problem(row[row != 0][:20], [0.31], eta))
+                found = Exhaustive()(Problem(np.append(row[row != 0][:20], 0.0), [0.31], eta))
                 return bool(found.status[0] == Status.SOLVED)
 
             assert solved(int(n))

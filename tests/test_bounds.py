@@ -559,3 +559,11 @@ class TestLowerBounds:
         assert too_low(hits, trials, hit_bound(6, eta) / 10)
         n = least_values(1e-6, 0.5)
         assert hit_bound(n, 1e-6) >= 0.5 > hit_bound(n - 1, 1e-6)
+
+
+def test_citations_are_short_as_a_text_has_them():
+    from slth.bounds import load
+
+    assert load("pensia").citation.short == "Pensia et al. (2020)"
+    assert load("random_subset_sum").citation.short == "da Cunha et al. (2022)"
+    assert load("first_moment").citation.short == "Lueker (1998)"

@@ -63,7 +63,8 @@ class Citation:
     def short(self) -> str:
         """As a text cites it: Pensia et al. (2020)."""
         first, _, others = self.authors.partition(",")
-        return f"{first.split()[-1]}{' et al.' if others else ''} ({self.year})"
+        surname = " ".join(word for word in first.split() if not word.endswith("."))
+        return f"{surname}{' et al.' if others else ''} ({self.year})"
 
     def __str__(self) -> str:
         where = f", arXiv {self.arxiv}" if self.arxiv else ""

@@ -308,3 +308,50 @@ def test_projections_land_inside_and_domains_survive_json(seed):
     x = domain.project(rng.standard_normal((50, 6)) * 10.0 ** rng.uniform(-3, 3))
     assert all(domain.contains(point) for point in x)
     assert from_json(json.loads(json.dumps(domain.to_json()))) == domain
+
+
+@pytest.mark.parametrize("effort", [0.001, 0.35, 1.0])
+@pytest.mark.parametrize("restarts", [1, 3, 64])
+def test_a_box_far_from_the_origin_keeps_its_witness_inside(effort, restarts):
+    """Where the relaxation names no direction to attack in, no point outside may count."""
+    target = Target((np.array([[-1.0], [0.0]]), np.eye(2)), (np.ones(2), np.zeros(2)))
+    bias = (np.array([1.5, 1.125]), np.zeros(2))
+    slack = (np.zeros((2, 2)), np.zeros((2, 3)))
+    found = certify(
+        target,
+        Effective(target.weights, target.weights, bias, slack),
+        Box(np.array([1e10]), np.array([2e10])),
+        effort=effort,
+        restarts=restarts,
+    )
+    assert found.domain.contains(np.array(found.witness))
+    assert found.lower <= 0.125 <= found.upper  # the first neuron is off, the second errs by 1/8
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.5, 0.5), (-1.0, 1e-12)])
+def test_a_pinned_input_does_not_spoil_the_quadratic_bound(low, high):
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=s) for s in ((6, 4), (3, 6))]
+    off = [[w + 0.01 * rng.normal(size=w.shape) for w in weights] for _ in range(2)]
+    target = Target(tuple(weights), (None, None))
+    effective = Effective(
+        tuple(off[0]),
+        tuple(off[1]),
+        tuple(np.zeros(len(w)) for w in weights),
+        tuple(np.zeros((w.shape[0], w.shape[1] + 1)) for w in weights),
+    )
+    ends = np.full(4, -1.0), np.full(4, 1.0)
+    ends[0][0], ends[1][0] = low, high
+    found = certify(target, effective, Box(*ends))
+    assert found.parts["quadratic"] < 1.5 * found.lower
+
+
+def test_a_layer_without_error_does_not_spoil_it_either():
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=s) / 2 for s in ((6, 4), (3, 6))]
+    last = weights[1] + 0.01 * rng.normal(size=(3, 6))
+    target = Target(tuple(weights), (None, None))
+    slack = (np.zeros((6, 5)), np.zeros((3, 7)))
+    effective = Effective((weights[0], last), (weights[0], last), (np.zeros(6), np.zeros(3)), slack)
+    found = certify(target, effective, Ball(1.0, 4))
+    assert found.parts["quadratic"] < 1.5 * found.lower

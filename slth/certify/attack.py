@@ -101,6 +101,7 @@ def attack(
     if starts is not None and len(starts):
         count = min(len(starts), restarts)
         x[:count] = domain.project(starts[:count])
+        x = np.where(np.isfinite(x).all(axis=1, keepdims=True), x, domain.project(np.zeros_like(x)))
     tape = _forward(diff, x)
     unit = scale_of(tape.output)  # Squares of errors near 1e-200 would vanish.
     value, slope = _size(tape.output, unit), _gradient(diff, x, tape)

@@ -55,7 +55,11 @@ def upper_bounds(
     found = quadratic_bound(diff, domain, norms, effort=effort) if effort > 0 else None
     if found is not None:
         raw["quadratic"], starts = found.bound, found.starts
-    parts = {name: up(bound + doubt, 1) if doubt else bound for name, bound in raw.items()}
+    parts = {
+        name: up(bound + doubt, 1) if doubt else bound
+        for name, bound in raw.items()
+        if np.isfinite(bound)
+    }
     return Upper(diff, parts, doubt, starts)
 
 
@@ -95,8 +99,9 @@ def lower_bound(
 
 
 def _inside(point: Array, domain: Domain) -> Array:
-    """The point, or if the rounding of a projection left it outside, one nearby or the centre."""
+    """The point, or if the rounding of a projection left it outside, one nearby that is inside."""
     if domain.contains(point):
         return point
     near = point * (1 - 2.0**-40) if isinstance(domain, Ball) else domain.project(point)
-    return near if domain.contains(near) else np.zeros_like(near)
+    # the centre of a ball, a corner or face of a box: inside whatever the point was
+    return near if domain.contains(near) else domain.project(np.zeros(domain.dimension))

@@ -80,10 +80,12 @@ class _Builder:
         self.caps: Array = np.full(size, np.inf)
         self.rows: list[Array] = []
 
-    def add_group(self, where: slice, radius: float) -> None:
+    def add_group(self, where: slice, radius: float, least: float = 2.0**-150) -> None:
         self.group[where] = len(self.radii2)
-        # Rounded up, and kept above zero: a weight is divided by it.
-        self.radii2.append(max(radius * radius * (1 + 2.0**-50), 2.0**-300))
+        # Rounded up, and kept above zero: a weight is divided by it, and one weight far above the
+        # others drowns the rest in the rounding of the proof.
+        radius = max(radius, least)
+        self.radii2.append(radius * radius * (1 + 2.0**-50))
 
     def row(self, *entries: tuple[int, float]) -> None:
         row = np.zeros(self.size)
@@ -175,16 +177,19 @@ def _inputs(
         if a in other:
             # x⁺/high + x⁻/low <= 1, the quotient rounded so that the row stays non-negative.
             build.row((-1, high), (k, -1.0), (other[a], -float(np.nextafter(high / -low, 0.0))))
-            build.caps[k], build.caps[other[a]] = _square_up(high), _square_up(low)
+            build.caps[k] = _square_up(high, radius)
+            build.caps[other[a]] = _square_up(low, radius)
         else:
             build.row((k, 1.0), (-1, -low))
             build.row((k, -1.0), (-1, high))
-            build.caps[k] = _square_up(max(abs(low), abs(high)))
+            build.caps[k] = _square_up(max(abs(low), abs(high)), radius)
     return np.array([(start + a, other[int(a)]) for a in halves], dtype=np.intp).reshape(-1, 2)
 
 
-def _square_up(value: float) -> float:
-    return max(value * value * (1 + 2.0**-50), 2.0**-300)
+def _square_up(value: float, radius: float) -> float:
+    """value², rounded up; not below a millionth of the domain's radius, see `add_group`."""
+    value = max(abs(value), radius * 2.0**-20, 2.0**-150)
+    return value * value * (1 + 2.0**-50)
 
 
 def _first_maps(
@@ -226,7 +231,7 @@ def _next_maps(
 
 def _link(build: _Builder, link: Link, error: float, size: float) -> None:
     """What is known of an early hidden layer: norms, ĥ >= 0, ĥ >= ẑ."""
-    build.add_group(link.delta, error)
+    build.add_group(link.delta, error, 2.0**-20)  # in units of the network's whole error
     build.add_group(link.h_hat, size)
     n = len(link.q)
     above = -link.z_hat

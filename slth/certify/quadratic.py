@@ -76,8 +76,10 @@ def quadratic_bound(
     if len(known.pairs):
         i, j = known.pairs.T
         x[i - o] = best.top[i] - best.top[j]
-    size = max(float(np.linalg.norm(x)), 1e-300)
-    return Quadratic(min(proofs) * known.unit, np.stack([x, -x]) * (norms.size[0] / size))
+    bound, size = min(proofs) * known.unit, float(np.linalg.norm(x))
+    if not 1e-300 < size < np.inf:  # no direction to attack in
+        return Quadratic(bound, np.zeros((0, d)))
+    return Quadratic(bound, np.stack([x, -x]) * (norms.size[0] / size))
 
 
 def _affordable(known: Lift, signs: int, effort: float) -> Descent:
@@ -114,7 +116,8 @@ def _start(known: Lift) -> Multipliers:
         def balance(numerator: Array, denominator: Array) -> Array:
             top, bottom = (np.sqrt((m**2 / weight).sum(axis=1)) for m in (numerator, denominator))
             # floors, so that a neuron without error starts near the others, not at infinity
-            top, bottom = top + 1e-12 * top.max() + 1e-30, bottom + 1e-6 * bottom.max() + 1e-30
+            least = bottom.max() or top.max() or 1.0
+            top, bottom = top + 1e-12 * top.max() + 1e-30, bottom + 1e-6 * least + 1e-30
             return np.asarray(np.log(top / bottom))
 
         # Each neuron by itself: a few unlucky input columns can err a thousand times the rest, and

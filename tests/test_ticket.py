@@ -18,11 +18,12 @@ from slth.construct import constructions
 from slth.construct import load as load_construction
 from slth.construct._gadgets import GadgetConstruction, Half
 from slth.construct.malach import Malach
-from slth.construct.pensia import Pensia
+from slth.construct.pensia import WIDEST, Pensia
 from slth.domain import Ball, Box
 from slth.errors import BadInput
 from slth.laws import Normal, Rademacher, SignedHyperbolic, Uniform
 from slth.source import Role, Source
+from slth.subsetsum import Problem, Solution, Solver, Status
 from slth.subsetsum.greedy import Greedy
 from slth.target import Target
 from slth.ticket import Kept, Ticket, load
@@ -506,3 +507,29 @@ def test_a_construction_may_cite_no_theorem(target: Target) -> None:
 def test_a_claim_names_the_solver_that_found_it(target: Target) -> None:
     p = Pensia(solver=Greedy())
     assert p.build(target, p.source_for(target, 0, 20)).claim.parameters["solver"] == "Greedy()"
+
+
+def test_a_hopeless_tolerance_in_a_huge_source_ends_in_bounded_memory() -> None:
+    """Only so many neurons are tried, and only the blocks in play are drawn."""
+    target = Target((np.full((1, 64), 0.125),), (None,))
+    p = Pensia(tolerance=1e-300, halves="needed")
+    source = p.source_for(target, 0, 1 << 30)
+    half = Half(source, 0, 0, target.weights[0].T[:1], 1e-300)
+    seen = []
+    found = Pensia(tolerance=1e-300, solver=_Refuses(seen)).find(half, None)
+    assert len(found) == 1
+    assert max(seen) == WIDEST
+
+
+@dataclass(frozen=True)
+class _Refuses(Solver):
+    """Gives up on everything and notes how many values it was shown."""
+
+    seen: list
+
+    def __call__(self, problem: Problem) -> Solution:
+        rows, n = problem.shape
+        self.seen.append(n)
+        return Solution(
+            np.zeros((rows, n), bool), np.ones(rows), np.full(rows, Status.GAVE_UP, np.int8)
+        )

@@ -26,6 +26,7 @@ from slth.subsetsum import Problem, Solver, Status
 
 Indices = NDArray[np.int64]
 FEW_HUNDRED = 512
+WIDEST = 1 << 14  # neurons a half that FirstHit is given: more values only make it slower
 DEEPEST = 38  # usable values beyond which one optimum costs more than a network is worth
 
 
@@ -89,7 +90,7 @@ class Pensia(GadgetConstruction):
 
     def _widen(self, half: Half, width: int, rows: Indices, kept: list[Indices]) -> None:
         """Try the gadgets that miss their tolerance again with more and more neurons."""
-        n = half.source.n[half.layer]
+        n = min(half.source.n[half.layer], WIDEST)
         while rows.size and width < n:
             width = min(n, 2 * width)
             step, still = max(1, CHUNK // width), []
@@ -147,7 +148,9 @@ def usable(u: NDArray[np.float64], half: int) -> NDArray[np.float64]:
 def _scattered_products(half: Half, width: int, gadgets: Indices) -> NDArray[np.float64]:
     source, layer, outputs = half.source, half.layer, half.weights.shape[1]
     block, output = gadgets // outputs, gadgets % outputs
-    u = usable(source.in_weights(layer, half.half, 0, width)[block], half.half)
+    # only the blocks in play: all of them at this width may not fit in memory
+    drawn = {b: source.in_weights(layer, half.half, 0, width, block=b) for b in set(block.tolist())}
+    u = usable(np.stack([drawn[b] for b in block.tolist()]), half.half)
     index = np.arange(width)
     v = source.entries(layer, Role.OUT, half.half, block[:, None], output[:, None], index[None, :])
     return u * v.reshape(u.shape)

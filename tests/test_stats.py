@@ -375,3 +375,15 @@ def test_bad_input_names_the_value(case: int) -> None:
     with pytest.raises(BadInput) as caught:
         act()
     assert caught.value.name == name
+
+
+def test_claims_that_came_out_undecided_count_in_the_family():
+    """Ten tested claims, nine of them undecided: p = 0.004 alone is no evidence at 1 % together."""
+    strong = Verdict(State.SUPPORTED, "why", 0.004)
+    alone = stats.settle({"claim": strong})
+    assert alone["claim"].state == State.SUPPORTED
+    others = {f"other {i}": Verdict(State.UNDECIDED, "why") for i in range(9)}
+    assert stats.settle({"claim": strong, **others})["claim"].state == State.UNDECIDED
+    exact = {f"exact {i}": Verdict(State.SUPPORTED, "why") for i in range(9)}
+    silent = {"silent": Verdict(State.SILENT, "why")}
+    assert stats.settle({"claim": strong, **exact, **silent})["claim"].state == State.SUPPORTED

@@ -26,6 +26,7 @@ from slth.errors import BadInput
 from slth.source import Role
 
 Floats = NDArray[np.float64]
+FIRST_REACH = 4  # of the window, in square roots of the pool: the best pair is about so far away
 Indices = NDArray[np.int64]
 
 
@@ -104,7 +105,7 @@ def _nearest_pair(
     right = int(np.isfinite(ranked).sum())
     best, least = np.full(weights.size, -1), np.full(weights.size, np.inf)
     rows = np.arange(weights.size) if right else np.empty(0, dtype=np.int64)
-    reach = max(8, int(4 * np.sqrt(right)))
+    reach = max(8, int(FIRST_REACH * np.sqrt(right)))
     while rows.size:
         w = weights[rows]
         centre = np.searchsorted(ranked[:right], np.abs(w))

@@ -14,8 +14,10 @@ from slth.target import Target, from_module
 
 
 def linear(a: int, b: int, seed: int, bias: bool = True) -> nn.Linear:
-    torch.manual_seed(seed)
-    return nn.Linear(a, b, bias=bias, dtype=torch.float64)
+    layer, rng = nn.Linear(a, b, bias=bias, dtype=torch.float64), np.random.default_rng(seed)
+    for parameter in layer.parameters():
+        parameter.data = torch.from_numpy(rng.normal(size=tuple(parameter.shape)))
+    return layer
 
 
 RELU, TWICE = nn.ReLU(), linear(4, 4, 3)

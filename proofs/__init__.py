@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from proofs.checkers import CHECKERS, NotInstalled
+from proofs.checkers.statistical import summary
 
 
 class Outcome(StrEnum):
     PROVED = "proved"
+    TESTED = "tested"
     ASSUMED = "ASSUMED"
     REJECTED = "REJECTED"
     NOT_RUN = "NOT RUN"
@@ -29,15 +31,17 @@ class Outcome(StrEnum):
 class Step:
     """A quantified sentence, the checker that discharges it, and what it is to check.
 
-    checker: `symbolic`, `exact`, `smt` or `assumed`; see `proofs.checkers` for what `check()`
-    returns. A step must be able to fail: `mutants` are checks with one hypothesis dropped or
-    broken, each of which its checker must reject. The smt checker drops its hypotheses itself.
+    checker: one of `proofs.checkers`, which says what `check()` returns, or `assumed`. A step must
+    be able to fail. mutants: checks with one hypothesis dropped or broken; altered: checks of a
+    changed conclusion, for what has no hypothesis to drop. The checker must see each of them to be
+    false, and there must be one. Of an implication the smt checker drops the hypotheses itself.
     """
 
     sentence: str
     checker: str
     check: Callable[[], Any] | None = None
     mutants: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    altered: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Entry:
 
 def theorems() -> list[str]:
     """The proof files there are, sorted."""
-    helpers = {"__init__", "__main__", "checkers"}
+    helpers = {"__init__", "__main__"}
     return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem not in helpers)
 
 
@@ -82,11 +86,19 @@ def _judge(step: Step) -> tuple[Outcome, str]:
         return Outcome.REJECTED, f"no checker {step.checker!r}, or nothing to check"
     check = CHECKERS[step.checker]
     try:
-        if reason := check(step.check()):
+        claim = step.check()
+        if reason := check(claim):
             return Outcome.REJECTED, reason
-        for name, mutant in step.mutants.items():
-            if not check(mutant()):
+        mutants = {**step.mutants, **step.altered}
+        if not mutants and not (step.checker == "smt" and claim.hypotheses):
+            return Outcome.REJECTED, "no mutant shows that this check can fail"
+        for name, mutant in mutants.items():
+            if not (reason := check(mutant())):
                 return Outcome.REJECTED, f"passes although {name}"
+            if reason.startswith(("nothing", "undecided")):
+                return Outcome.REJECTED, f"not seen to be false although {name}: {reason}"
     except NotInstalled as error:
         return Outcome.NOT_RUN, str(error)
+    if step.checker == "statistical":
+        return Outcome.TESTED, summary(claim)
     return Outcome.PROVED, ""

@@ -20,10 +20,10 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(f"{name}\n")
         for entry in run(name):
             counts[entry.outcome] += 1
-            line = f"  {entry.outcome:8}  {entry.step.checker:8}  {entry.seconds:6.2f} s"
+            line = f"  {entry.outcome:8}  {entry.step.checker:11}  {entry.seconds:6.2f} s"
             sys.stdout.write(f"{line}  {entry.step.sentence}\n")
             if entry.reason:
-                sys.stdout.write(f"{'':31}-> {entry.reason}\n")
+                sys.stdout.write(f"{'':34}-> {entry.reason}\n")
             sys.stdout.flush()
     total = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     sys.stdout.write(f"steps: {total}\n")

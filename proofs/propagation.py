@@ -57,7 +57,7 @@ def steps() -> tuple[Step, ...]:
             "D_{n+1} = D_n + Σ_{k<=n} (y_k − y_{n+1})², so D_n >= 0",
             "symbolic",
             lambda: cauchy_schwarz(),
-            {"the factor is n instead of n + 1": lambda: cauchy_schwarz(extra=0)},
+            altered={"the factor is n instead of n + 1": lambda: cauchy_schwarz(extra=0)},
         ),
         Step(
             "∀ n, S, ρ, r: S² <= n ρ² ∧ |r| <= ρ ⟹ S² + r² <= (n + 1) ρ²",
@@ -93,7 +93,7 @@ def steps() -> tuple[Step, ...]:
             "∀ depths 1..4: the recursion unrolls to Σ_i (Π_{k>i} (s_k + τ_k)) τ_i B_{i−1}",
             "symbolic",
             lambda: unrolled(closed),
-            {
+            altered={
                 "the products leave out τ_k": lambda: unrolled(without_tau),
                 "the products start at i": lambda: unrolled(one_factor_more),
             },

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 from proofs import Outcome, Step, examine, theorems
-from proofs.checkers import CHECKERS, Implication
+from proofs.checkers import (
+    CHECKERS,
+    Below,
+    Deviation,
+    Frequency,
+    Implication,
+    Integral,
+    Positive,
+    ball,
+)
 from slth.certify.propagate import Propagation, propagation
 from slth.domain import Ball
 from slth.effective import Effective
@@ -30,8 +39,6 @@ def test_step(theorem, step):
         pytest.skip(entry.reason)
     assert not entry.failed, entry.reason
     assert "∀" in step.sentence  # a step says over what it quantifies
-    if step.checker in {"symbolic", "exact"}:
-        assert step.mutants  # the smt checker breaks its hypotheses itself
 
 
 @pytest.mark.parametrize("theorem", theorems())
@@ -52,7 +59,8 @@ def rejected(step: Step) -> str:
 
 class TestPlantedFalsehoods:
     def test_there_is_a_plant_for_every_checker(self):
-        assert set(CHECKERS) == {"symbolic", "exact", "smt"}
+        planted = {name.removeprefix("test_") for name in vars(type(self))}
+        assert set(CHECKERS) <= planted
 
     def test_symbolic(self):
         import sympy
@@ -78,17 +86,107 @@ class TestPlantedFalsehoods:
         assert "satisfiable" in rejected(smt({"x > 0": x > 0, "x < 0": x < 0}, y > y))
         assert "'y > 0'" in rejected(smt({"x > 0": x > 0, "y > 0": y > 0}, 2 * x > x))
 
-    def test_a_mutant_that_passes_is_found(self):
-        step = Step("0 <= 1", "exact", lambda: [(0, 1)], {"nothing is broken": lambda: [(0, 1)]})
-        assert "nothing is broken" in rejected(step)
+    def test_interval(self):
+        flint = pytest.importorskip("flint")
+
+        def interval(*claims):
+            return Step("planted", "interval", lambda: claims)
+
+        assert "not below" in rejected(interval((0, 1), (1, Fraction(1, 2))))
+        assert "not below" in rejected(interval(Below(1, 1, strict=True)))
+        assert "undecided" in rejected(interval((flint.arb(1, 0.1), 1)))  # 1 ± 0.1
+        assert "not finite" in rejected(interval((0, flint.arb("+inf"))))
+        assert "not finite" in rejected(interval((flint.arb("nan"), 1)))
+        assert "0.5 is not" in rejected(interval((0.5, 1)))
+        assert "on [3/4, 1]" in rejected(interval(Positive(lambda x: 2 - 3 * x, [(0, 1)])))
+        assert "undecided" in rejected(interval(Positive(lambda x: x * x, [(-1, 1)])))
+        assert "undecided" in rejected(interval(Positive(lambda x: 1 / x, [(0, 1)], budget=50)))
+        assert "[0, 0]" in rejected(interval(Positive(lambda x: x, [(0, 0)], strict=True)))
+        assert "0.1 is not" in rejected(interval(Positive(lambda x: x + 0.1, [(0, 1)])))
+        assert "0.5 is not" in rejected(interval(Positive(lambda x: x + 1, [(0.5, 1)])))
+        rejected(interval(Positive(lambda x: x + 1, [(1, 0)])))
+        rejected(interval(Positive(lambda: 1, [])))
+        third = Integral(lambda z, _: z * z, 0, 1, Fraction(1, 3), Fraction(1, 2))
+        assert "undecided" in rejected(interval(third))  # a ball around 1/3 cannot tell
+        log = Integral(lambda z, analytic: z.log(analytic=analytic), 1, 2, high=Fraction(386, 1000))
+        assert "not below" in rejected(interval(log))  # ∫ = 2 ln 2 − 1 = 0.38629...
+        assert "0.5 is not" in rejected(interval(Integral(lambda z, _: z * 0.5, 0, 1, 0)))
+        rejected(interval(Integral(lambda z, _: z, 0, 1)))
+        rejected(interval())
+
+    def test_interval_says_yes_where_it_should(self):
+        pytest.importorskip("flint")
+        check = CHECKERS["interval"]
+        tight = [(0, 1), (1, 1), (ball("0.1"), Fraction(1, 8)), Below(0, 1, strict=True)]
+        assert check(tight) is None
+        # x ln x >= −1/e > −0.368, tight to 3e-4; subtraction of a variable from itself too
+        assert (
+            check([Positive(lambda x: x * x.log() + Fraction(368, 1000), [(Fraction(1, 9), 1)])])
+            is None
+        )
+        assert check([Positive(lambda x, y: x - y + 2, [(0, 1), (0, 1)])]) is None
+        third = Integral(lambda z, _: z * z, 0, 1, Fraction(333, 1000), Fraction(334, 1000))
+        assert check([third]) is None
+
+    def test_statistical(self):
+        def tested(claim):
+            return Step("planted", "statistical", lambda: claim)
+
+        # 40 of 200 against 0.1: the binomial tail is 1.1e-5
+        assert "40 of 200" in rejected(tested(Frequency(200, 40, 0.1, 1e-4)))
+        assert "at least" in rejected(tested(Frequency(200, 5, 0.1, 1e-3, "at least")))
+        for count in (5, 40):
+            rejected(tested(Frequency(200, count, 0.1, 1e-3, "exactly")))
+        assert "+5.00" in rejected(tested(Deviation(1000, 5.0, 1e-3)))
+        for empty in (Frequency(0, 0, 0.1, 0.01), Deviation(3, 0.0, 0.01)):
+            assert "nothing" in rejected(tested(empty))
+        assert "false-alarm" in rejected(tested(Frequency(200, 20, 0.1, 0.2)))
+
+    def test_what_is_tested_is_not_proved(self):
+        step = Step(
+            "∀ trials: fails with probability <= 0.1",
+            "statistical",
+            lambda: Frequency(200, 22, 0.1, 1e-3),
+            altered={"0.02 is claimed": lambda: Frequency(200, 22, 0.02, 1e-3)},
+        )
+        entry = examine("planted", step)
+        assert entry.outcome is Outcome.TESTED
+        assert not entry.failed
+        assert "0.001" in entry.reason
+        assert "22 of 200" in entry.reason
+
+    @pytest.mark.parametrize("kind", ["mutants", "altered"])
+    def test_a_mutant_that_passes_is_found(self, kind):
+        def with_mutant(mutant):
+            return Step("0 <= 1", "exact", lambda: [(0, 1)], **{kind: {"nothing breaks": mutant}})
+
+        assert "nothing breaks" in rejected(with_mutant(lambda: [(0, 1)]))
+        # nor is one that is refused for another reason than being false
+        assert "not seen to be false" in rejected(with_mutant(list))
+        assert "not seen to be false" in rejected(with_mutant(lambda: [(1.5, 1)]))
+        assert not examine("planted", with_mutant(lambda: [(1, 0)])).failed
+
+    def test_an_undecided_mutant_is_found(self):
+        flint = pytest.importorskip("flint")
+        blurred = {"the ball is wide": lambda: [(0, flint.arb(0, 1))]}
+        step = Step("0 <= 1", "interval", lambda: [(0, 1)], blurred)
+        assert "not seen to be false" in rejected(step)
+
+    def test_a_step_without_mutants_is_found(self):
+        assert "no mutant" in rejected(Step("0 <= 1", "exact", lambda: [(0, 1)]))
+        z3 = pytest.importorskip("z3")
+        x = z3.Real("x")
+        bare = Step("∀ x: x² >= 0", "smt", lambda: Implication({}, x * x >= 0))
+        assert "no mutant" in rejected(bare)
 
     def test_an_unknown_checker_and_a_missing_engine(self, monkeypatch):
         rejected(Step("by authority", "trust"))
         assert not examine("cited", Step("a theorem of another paper", "assumed")).failed
-        monkeypatch.setitem(sys.modules, "z3", None)
-        entry = examine("x", Step("x", "smt", lambda: Implication({}, None)))
-        assert entry.outcome is Outcome.NOT_RUN
-        assert entry.failed
+        for engine, checker in (("z3", "smt"), ("flint", "interval")):
+            monkeypatch.setitem(sys.modules, engine, None)
+            entry = examine("x", Step("x", checker, lambda: Implication({}, None)))
+            assert entry.outcome is Outcome.NOT_RUN
+            assert entry.failed
 
 
 def test_the_command(monkeypatch, capsys):

@@ -31,7 +31,7 @@ def steps() -> tuple[Step, ...]:
             "∀ x: e^x − 1 − x = x² ∫_0^1 (1 − s) e^{xs} ds",
             "symbolic",
             lambda: remainder(),
-            {
+            altered={
                 "the tangent has slope 1/2": lambda: remainder(slope=Fraction(1, 2)),
                 "the kernel is 1": lambda: remainder(kernel=0),
             },
@@ -48,7 +48,7 @@ def steps() -> tuple[Step, ...]:
             "∀ rationals x in [0, 4] in steps of 1/4: 1 + x <= Σ_{j<=9} x^j/j! (<= e^x)",
             "exact",
             lambda: partial_sums(),
-            {"the tangent has slope 2": lambda: partial_sums(slope=2)},
+            altered={"the tangent has slope 2": lambda: partial_sums(slope=2)},
         ),
     )
 

@@ -7,30 +7,63 @@
     bound.evaluate(facts(target, domain), 0.1, 0.05)
 
 A theorem speaks about a *class* of targets, so it sees `TargetClass` and never single weights.
+Every theorem answers the same questions: where it applies (`hypotheses`, `limits`, `silence`), its
+number (`evaluate` in bulk, `ask` at a point), the source it asks for (`size`), and its formula
+(`closed_form`, or a sentence on the algorithm in its `statement`).
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from slth.bounds._classes import (
+    NORM_SLACK,
+    TargetClass,
+    architecture_failures,
+    facts,
+    law_failures,
+    norm_failures,
+    radius_failures,
+    unit_class,
+    unit_class_failures,
+)
 from slth.errors import BadInput
 
-if TYPE_CHECKING:
-    from slth.domain import Domain
-    from slth.source import Source
-    from slth.target import Target
+__all__ = [
+    "NORM_SLACK",
+    "Bound",
+    "Citation",
+    "ClosedForm",
+    "Floats",
+    "Kind",
+    "Provenance",
+    "Size",
+    "Statement",
+    "TargetClass",
+    "architecture_failures",
+    "bounds",
+    "check_delta",
+    "check_density",
+    "check_epsilon",
+    "facts",
+    "law_failures",
+    "load",
+    "norm_failures",
+    "radius_failures",
+    "unit_class",
+    "unit_class_failures",
+]
 
 Floats = NDArray[np.float64]
-
-# A norm of exactly one, computed with rounding outward, comes out this much larger at most. The
-# explicit theorems pay for it: they bound the error by e^(ε/2) − 1 <= 0.65 ε, not by ε.
-NORM_SLACK = 1e-9
+LEAST_EPSILON = 1e-100
 
 
 class Kind(StrEnum):
@@ -42,12 +75,13 @@ class Kind(StrEnum):
 
 
 class Provenance(StrEnum):
-    """Where a statement comes from."""
+    """Where a statement comes from. What is remembered is for display, never used as a bound."""
 
     STATED = "stated in the paper"
     RESTATED = "restated elsewhere"
     DERIVED = "derived here"
-    ASYMPTOTIC_ONLY = "asymptotic only"
+    ASYMPTOTIC_ONLY = "asymptotic only"  # an abstract's O(·), the theorem itself unread
+    REMEMBERED = "from memory, unverified"
 
 
 @dataclass(frozen=True)
@@ -76,7 +110,8 @@ class Statement:
     """One theorem, in words and as a formula.
 
     text: the sentence, in LaTeX; formula: the evaluated quantity, in LaTeX math without dollars,
-    fit for a figure's legend; quantity: what `evaluate` returns; epsilon: what its ε measures.
+    fit for a figure's legend; quantity: what `evaluate` returns; epsilon: what its ε measures;
+    algorithm: how the number is computed, a sentence, where no closed form is given.
     """
 
     kind: Kind
@@ -85,79 +120,56 @@ class Statement:
     formula: str
     quantity: str
     epsilon: str
+    algorithm: str = ""
 
 
 @dataclass(frozen=True)
-class TargetClass:
-    """The class constants of targets f: layers d_{i-1} → d_i with ReLU between, and of the domain.
+class Size:
+    """The source that a statement asks for; None for what it leaves open.
 
-    spectral_norms: bounds on ||W_i||; max_entries: bounds on the entries of W_i and b_i;
-    input_radius: a bound on ||x|| over the domain; inner_radius: the radius of a ball around 0
-    inside the domain (0 when there is none, or it is unknown).
+    samples: random values drawn per target weight, `[l]` a layer; widths: of the source's hidden
+    layers; weights: its prunable weights. least: the numbers are necessary, not sufficient.
+    display: they come from memory and serve for display only. Floats, since some are astronomic.
     """
 
-    dims: tuple[int, ...]
-    biases: bool
-    spectral_norms: tuple[float, ...]
-    max_entries: tuple[float, ...]
-    input_radius: float
-    inner_radius: float = 0.0
+    samples: tuple[float, ...] | None = None
+    widths: tuple[float, ...] | None = None
+    weights: float | None = None
+    least: bool = False
+    display: bool = False
 
-    def __post_init__(self) -> None:
-        if len(self.dims) < 2 or not all(d == int(d) and d >= 1 for d in self.dims):
-            raise BadInput("dims", self.dims, "two or more integers >= 1", "pass (d_0, ..., d_l)")
-        for name in ("spectral_norms", "max_entries"):
-            values = getattr(self, name)
-            if len(values) != self.depth or not all(0 <= v < np.inf for v in values):
-                allowed = f"{self.depth} finite numbers >= 0, one a layer"
-                raise BadInput(name, values, allowed, "pass one bound a layer")
-        if not (0 <= self.inner_radius <= self.input_radius < np.inf):
-            got = f"inner {self.inner_radius}, outer {self.input_radius}"
-            raise BadInput("radius", got, "0 <= inner <= outer < inf", "check the domain")
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """A formula in sympy's syntax, and what its symbols stand for: a mapping a layer, or one for
+    the whole network. Symbols are positive; mu is the relative margin against rounding."""
+
+    formula: str
+    values: tuple[Mapping[str, float], ...]
 
     @property
-    def depth(self) -> int:
-        return len(self.dims) - 1
+    def expression(self) -> Any:
+        """The sympy expression in the symbols that `values` name."""
+        import sympy
 
-    @property
-    def links(self) -> tuple[tuple[int, int], ...]:
-        """(inputs, outputs) a layer, the constant input of a bias counted as one."""
-        one = int(self.biases)
-        return tuple((a + one, b) for a, b in zip(self.dims[:-1], self.dims[1:], strict=True))
+        names = {name: sympy.Symbol(name, positive=True) for name in self.values[0]}
+        return sympy.sympify(self.formula, locals=names)
 
+    def numbers(self, digits: int = 40) -> Floats:
+        """The expression's values from exact rationals in that many digits: `[len(values)]`."""
+        import sympy
 
-def unit_class(*dims: int) -> TargetClass:
-    """The class of Pensia et al. (2020): no biases, spectral norms at most 1, the unit ball."""
-    ones = (1.0,) * (len(dims) - 1)
-    return TargetClass(dims, False, ones, ones, 1.0, 1.0)
-
-
-def facts(target: Target, domain: Domain) -> TargetClass:
-    """The constants of the smallest class that holds the target, every norm rounded up.
-
-    Raises BadInput when the domain's dimension is not the target's input width.
-    """
-    from slth.certify.propagate import radius_of
-    from slth.certify.rounding import spectral_upper
-    from slth.domain import Ball
-
-    if domain.dimension != target.dims[0]:
-        allowed = f"{target.dims[0]}, the target's input width"
-        raise BadInput("domain", f"dimension {domain.dimension}", allowed, "match the dimensions")
-    if isinstance(domain, Ball):
-        inner = domain.radius
-    else:
-        inner = max(0.0, min(float((-domain.low).min()), float(domain.high.min())))
-    return TargetClass(
-        dims=target.dims,
-        biases=any(b is not None for b in target.biases),
-        spectral_norms=tuple(spectral_upper(w) for w in target.weights),
-        max_entries=tuple(
-            float(np.abs(target.augmented(i)).max()) for i in range(len(target.weights))
-        ),
-        input_radius=radius_of(domain),
-        inner_radius=inner,
-    )
+        expression = self.expression
+        return np.array(
+            [
+                float(
+                    expression.subs(
+                        {s: sympy.Rational(each[s.name]) for s in expression.free_symbols}
+                    ).evalf(digits)
+                )
+                for each in self.values
+            ]
+        )
 
 
 class Bound(ABC):
@@ -175,12 +187,64 @@ class Bound(ABC):
         """The hypotheses that fail for this class, as sentences; empty when all hold."""
 
     @abstractmethod
+    def _values(self, target: TargetClass, errors: Floats, delta: float) -> Floats:
+        """`evaluate` at legal ε inside the limits; finite for ε >= 1e-100."""
+
+    @classmethod
+    def variants(cls) -> tuple[Bound, ...]:
+        """The forms that a table of theorems lists."""
+        return (cls(),)
+
+    def limits(self, target: TargetClass) -> tuple[float, float]:
+        """The open interval of ε on which the statement speaks."""
+        return 0.0, math.inf
+
     def evaluate(self, target: TargetClass, epsilon: ArrayLike, delta: float) -> Floats:
         """The statement's quantity: `[*epsilon.shape]`, or `[*epsilon.shape, l]` a layer.
 
-        The formula is evaluated whether or not its hypotheses hold. An asymptotic statement gives
-        its rate, with no constant. Raises BadInput for ε <= 0 or δ outside (0, 1).
+        The formula is evaluated whether or not its hypotheses hold, and is NaN where ε lies outside
+        `limits`. An asymptotic statement gives its rate, with no constant. Raises BadInput for ε
+        outside [1e-100, inf) or δ outside [1e-200, 1).
         """
+        errors, delta = check_epsilon(epsilon, LEAST_EPSILON), check_delta(delta)
+        low, high = self.limits(target)
+        inside = (low < errors) & (errors < high)
+        if inside.all():
+            return self._values(target, errors, delta)
+        stand_in = low + min(high - low, 1.0) / 2 if low < high else 1.0
+        values = self._values(target, np.where(inside, errors, stand_in), delta)
+        layers = (1,) * (values.ndim - errors.ndim)
+        result: Floats = np.where(inside.reshape(errors.shape + layers), values, np.nan)
+        return result
+
+    def ask(self, target: TargetClass, epsilon: float, delta: float) -> Floats:
+        """`evaluate` at one point; raises BadInput where ε lies outside `limits`."""
+        value, (low, high) = float(check_epsilon(epsilon, LEAST_EPSILON)), self.limits(target)
+        if not low < value < high:
+            allowed = f"a number in ({low:.6g}, {high:.6g}), where the statement speaks"
+            remedy = "choose a smaller tolerance" if value >= high else "choose a larger tolerance"
+            raise BadInput("epsilon", epsilon, allowed, remedy)
+        return self.evaluate(target, value, delta)
+
+    def silence(self, target: TargetClass, epsilon: float, delta: float) -> list[str]:
+        """Why the theorem says nothing at this point, as sentences; empty when it speaks."""
+        value, (low, high) = float(check_epsilon(epsilon, LEAST_EPSILON)), self.limits(target)
+        check_delta(delta)
+        failed = list(self.hypotheses(target))
+        if not low < value < high:
+            failed.append(
+                f"The theorem speaks about epsilon in ({low:.6g}, {high:.6g}); this is {value:.6g}."
+            )
+        return failed
+
+    def size(self, target: TargetClass, epsilon: float, delta: float) -> Size | None:
+        """The source asked for at one point inside `limits`; None where the statement names none,
+        as a rate does not. Raises as `ask` does."""
+        return None
+
+    def closed_form(self, target: TargetClass, epsilon: float, delta: float) -> ClosedForm | None:
+        """The formula behind `evaluate` at this point; None where that is an algorithm."""
+        return None
 
     @property
     def kind(self) -> Kind:
@@ -195,11 +259,14 @@ class Bound(ABC):
         return self.statement.formula
 
 
-def check_epsilon(epsilon: ArrayLike) -> Floats:
-    """ε as an array; raises BadInput unless every entry lies in [1e-100, inf)."""
+def check_epsilon(epsilon: ArrayLike, least: float = 1e-150) -> Floats:
+    """ε as an array; raises BadInput unless every entry lies in [least, inf).
+
+    A network's ε is at least 1e-100, so that a weight's share of it is still above 1e-150.
+    """
     array = np.asarray(epsilon, dtype=np.float64)
-    if array.size == 0 or not (np.isfinite(array) & (array >= 1e-100)).all():
-        raise BadInput("epsilon", epsilon, "finite numbers >= 1e-100", "choose a tolerance")
+    if array.size == 0 or not (np.isfinite(array) & (array >= least)).all():
+        raise BadInput("epsilon", epsilon, f"finite numbers >= {least:g}", "choose a tolerance")
     return array
 
 
@@ -210,32 +277,12 @@ def check_delta(delta: float) -> float:
     return float(delta)
 
 
-def unit_class_failures(target: TargetClass) -> list[str]:
-    """What keeps a class out of `unit_class`: the hypotheses that Malach and Pensia share."""
-    failed = []
-    if target.biases:
-        failed.append("The theorem's targets have no biases; this one has.")
-    for i, norm in enumerate(target.spectral_norms, start=1):
-        if norm > 1 + NORM_SLACK:
-            failed.append(
-                f"Layer {i} has spectral norm {norm:.6g}; the theorem asks for at most 1."
-            )
-    if target.input_radius > 1 + NORM_SLACK:
-        failed.append(
-            f"The domain reaches norm {target.input_radius:.6g}; the theorem's is the unit ball."
-        )
-    return failed
-
-
-def law_failures(source: Source) -> list[str]:
-    """What keeps a source's laws out of the theorems: all of them draw from U[-1, 1]."""
-    from slth.laws import Uniform
-
-    return [
-        f"The theorem's weights are U[-1, 1]; the source's are {law.to_json()}."
-        for law in dict.fromkeys((source.law, source.out_law or source.law))
-        if law != Uniform()
-    ]
+def check_density(density: float, largest: float = 1.0) -> float:
+    """A density; raises BadInput unless it lies in [1e-6, largest]."""
+    if not 1e-6 <= density <= largest:
+        allowed = f"a number in [1e-6, {largest:g}]"
+        raise BadInput("density", density, allowed, "choose the fraction kept")
+    return float(density)
 
 
 def bounds() -> tuple[str, ...]:

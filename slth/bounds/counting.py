@@ -44,7 +44,7 @@ that is lucky with one of them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, final
 
 import numpy as np
@@ -53,11 +53,14 @@ from numpy.typing import ArrayLike
 from slth.bounds import (
     Bound,
     Citation,
+    ClosedForm,
     Floats,
     Kind,
     Provenance,
+    Size,
     Statement,
     TargetClass,
+    architecture_failures,
     check_delta,
     check_epsilon,
 )
@@ -137,15 +140,22 @@ class Counting(Bound):
             "error of the network over the domain",
         )
 
-    def hypotheses(self, target: TargetClass) -> list[str]:
-        if self.level == "network" and target.inner_radius == 0:
-            return [
-                "The domain is not known to hold a ball around 0, on which targets are told apart."
-            ]
-        return []
+    @classmethod
+    def variants(cls) -> tuple[Counting, ...]:
+        return cls(), cls("gadget")
 
-    def evaluate(self, target: TargetClass, epsilon: ArrayLike, delta: float) -> Floats:
-        errors, delta = check_epsilon(epsilon), check_delta(delta)
+    def hypotheses(self, target: TargetClass) -> list[str]:
+        if self.level == "gadget":
+            return []  # about numbers alone
+        plain = replace(target, biases=False)  # biases enlarge the class, which does no harm
+        failed = architecture_failures(plain)
+        if target.inner_radius == 0:
+            failed.append(
+                "The domain is not known to hold a ball around 0, on which targets are told apart."
+            )
+        return failed
+
+    def _values(self, target: TargetClass, errors: Floats, delta: float) -> Floats:
         if self.level == "gadget":
             reach = np.array(target.max_entries)
             with np.errstate(divide="ignore"):
@@ -155,8 +165,35 @@ class Counting(Bound):
         gains = [target.inner_radius, *target.spectral_norms]
         if min(gains) == 0:
             return np.zeros(errors.shape)
-        # in logs, since the product of many norms may overflow; scaling beyond 1e100 is not told
+        # in logs, since the product of many norms may overflow; scaling beyond 1e-140 is not told
         shift = sum(math.log(g) for g in gains)
-        scaled = np.exp(np.clip(np.log(errors) - shift, math.log(1e-100), 200.0))
+        scaled = np.exp(np.clip(np.log(errors) - shift, math.log(1e-140), 200.0))
         bits = separated_targets(target.dims, scaled) + math.log2(1 - delta)
         return np.maximum(0.0, bits) * (1 - MARGIN)
+
+    def size(self, target: TargetClass, epsilon: float, delta: float) -> Size | None:
+        values = self.ask(target, epsilon, delta)
+        if self.level == "gadget":
+            return Size(samples=tuple(values.tolist()), least=True)
+        return Size(weights=float(values), least=True)
+
+    def closed_form(self, target: TargetClass, epsilon: float, delta: float) -> ClosedForm | None:
+        shared = {"epsilon": float(epsilon), "delta": delta, "mu": MARGIN}
+        if self.level == "gadget":
+            needed = "(1 - mu)*Max(log(M/epsilon, 2), log(2/delta, 2))"
+            return ClosedForm(
+                f"Piecewise(({needed}, M > epsilon), (0, True))",
+                tuple({"M": entry, **shared} for entry in target.max_entries),
+            )
+        gain = math.prod([target.inner_radius, *target.spectral_norms])
+        if gain == 0:
+            return ClosedForm("0", ({},))
+        dims = target.dims  # `first` and `last`: weights free in the first and in the last layer
+        first = min(dims[1:]) * dims[0] if target.depth > 1 else 0
+        shared |= {"g": gain, "last": dims[-1] * min(dims[:-1])}
+        if first == 0:
+            bits = "last*log(g/(2*epsilon), 2)"
+        else:
+            shared |= {"first": first}
+            bits = "Max(first*log(g/(4*epsilon), 2), last*log(g/(2*sqrt(2)*epsilon), 2))"
+        return ClosedForm(f"(1 - mu)*Max(0, {bits} + log(1 - delta, 2))", (shared,))

@@ -20,7 +20,6 @@ from math import comb, factorial
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from slth.bounds import (
     Bound,
@@ -28,6 +27,7 @@ from slth.bounds import (
     Floats,
     Kind,
     Provenance,
+    Size,
     Statement,
     TargetClass,
     check_delta,
@@ -87,15 +87,18 @@ class FirstMoment(Bound):
             r"\min\{n:\ 2\eta\sum_{k}\binom{n}{k}f_k(0)\geq 1-\delta\}",
             "values per weight, at least, for every layer's largest entry",
             "tolerance per weight",
+            "The sum is evaluated in exact integers and n is raised until the inequality holds.",
         )
 
     def hypotheses(self, target: TargetClass) -> list[str]:
         return []  # about numbers alone
 
-    def evaluate(self, target: TargetClass, epsilon: ArrayLike, delta: float) -> Floats:
-        etas, delta = check_epsilon(epsilon), check_delta(delta)
+    def _values(self, target: TargetClass, errors: Floats, delta: float) -> Floats:
         counts = [
             [least_values(eta, delta) if r > eta else 0 for r in target.max_entries]
-            for eta in etas.flat
+            for eta in errors.flat
         ]
-        return np.array(counts, dtype=np.float64).reshape(*etas.shape, target.depth)
+        return np.array(counts, dtype=np.float64).reshape(*errors.shape, target.depth)
+
+    def size(self, target: TargetClass, epsilon: float, delta: float) -> Size | None:
+        return Size(samples=tuple(self.ask(target, epsilon, delta).tolist()), least=True)

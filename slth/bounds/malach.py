@@ -31,22 +31,23 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from slth.bounds import (
     NORM_SLACK,
     Bound,
     Citation,
+    ClosedForm,
     Floats,
     Kind,
     Provenance,
+    Size,
     Statement,
     TargetClass,
     check_delta,
     check_epsilon,
     unit_class_failures,
 )
-from slth.bounds.pensia import even_tolerances, link_events
+from slth.bounds.pensia import diamond_size, even_tolerances, link_events
 from slth.bounds.random_subset_sum import MARGIN
 from slth.errors import BadInput
 
@@ -77,9 +78,9 @@ def hit_probability(eta: float, weight: float) -> float:
         mass = _half_mass(high) + _half_mass(-low)
     elif high >= 1:
         gap = (1 - abs(weight)) + eta  # not 1 − low, which has lost η's last digits
-        # ∫ over (low, 1): gap²/4 + gap³/12 + ..., positive terms, where the closed form cancels
-        series = gap * gap / 4 + gap**3 / 12
-        mass = series if gap < 1e-4 else (gap + (1 - gap) * math.log1p(-gap)) / 2
+        # ∫ over (low, 1): Σ gap^k/(2k(k−1)), positive terms, where the closed form cancels
+        series = sum(gap**k / (2 * k * (k - 1)) for k in range(2, 9))
+        mass = series if gap < 1e-2 else (gap + (1 - gap) * math.log1p(-gap)) / 2
     elif abs(weight) > 1 - 1e-6:
         mass = -eta * math.log(abs(weight)) / 2  # the half window below |w|; the rest may cancel
     else:
@@ -136,6 +137,13 @@ class Malach(Bound):
             "error of the network over the unit ball",
         )
 
+    @classmethod
+    def variants(cls) -> tuple[Malach, ...]:
+        return cls(), cls("product"), cls("asymptotic")
+
+    def limits(self, target: TargetClass) -> tuple[float, float]:
+        return 0.0, 1.0 if self.form == "asymptotic" else math.inf  # ours serve ε > 1 as 1
+
     def hypotheses(self, target: TargetClass) -> list[str]:
         failed = unit_class_failures(target)
         for i, (d, entry) in enumerate(zip(target.dims, target.max_entries, strict=False), start=1):
@@ -146,8 +154,7 @@ class Malach(Bound):
                 )
         return failed
 
-    def evaluate(self, target: TargetClass, epsilon: ArrayLike, delta: float) -> Floats:
-        errors, delta = check_epsilon(epsilon), check_delta(delta)
+    def _values(self, target: TargetClass, errors: Floats, delta: float) -> Floats:
         if self.form == "asymptotic":
             size = float(max(target.dims)) ** 2 * target.depth
             rate: Floats = (size / errors) ** 2 * np.log2(np.maximum(size / errors, 2.0))
@@ -166,3 +173,27 @@ class Malach(Bound):
         if self.form == "factors":
             return pool_size(eta, delta)
         return pool_size_product(eta, delta, min(entry, 1.0))
+
+    def size(self, target: TargetClass, epsilon: float, delta: float) -> Size | None:
+        if self.form == "asymptotic":
+            return None
+        return diamond_size(target, self.ask(target, epsilon, delta).tolist())
+
+    def closed_form(self, target: TargetClass, epsilon: float, delta: float) -> ClosedForm | None:
+        depth, epsilon = target.depth, float(epsilon)
+        if self.form == "asymptotic":
+            whole = {"d": max(target.dims), "l": depth, "epsilon": epsilon}
+            return ClosedForm("(d**2*l/epsilon)**2*log(Max(2, d**2*l/epsilon), 2)", (whole,))
+        # eta is ε/(2l sqrt(ab)); N the number of pools
+        shared = {"delta": delta, "N": link_events(target), "mu": MARGIN}
+        each = tuple(
+            {"eta": eta, "M": min(entry, 1.0), **shared}
+            for eta, entry in zip(even_tolerances(target, epsilon), target.max_entries, strict=True)
+        )
+        if self.form == "factors":
+            return ClosedForm("Max(1, ceiling((1 + mu)*16*log(N/delta)/eta**2))", each)
+        mass = "{s}*Min({t}, 1)*(1 - log(Min({t}, 1)))/2"
+        above = mass.format(s=1, t="(M + eta)")
+        below = mass.format(s="sign(M - eta)", t="Abs(M - eta)")
+        chance = f"(1 - mu)*({above} - {below})/2"
+        return ClosedForm(f"Max(1, ceiling((1 + mu)*log(delta/N)/log(1 - {chance})))", each)

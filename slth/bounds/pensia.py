@@ -21,14 +21,15 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from slth.bounds import (
     Bound,
     Citation,
+    ClosedForm,
     Floats,
     Kind,
     Provenance,
+    Size,
     Statement,
     TargetClass,
     check_delta,
@@ -61,6 +62,15 @@ def block_sizes(
     each = check_delta(delta) / link_events(target)
     reach = (max(1.0, entry) for entry in target.max_entries)
     return tuple(n_rss_product(e, each, method, r) for e, r in zip(etas, reach, strict=True))
+
+
+def diamond_size(target: TargetClass, sizes: Sequence[float]) -> Size:
+    """The source with n_i = sizes[i] neurons a half block: blocks of 2 n_i for every input, and
+    between them the target's own layers."""
+    links = zip(sizes, target.links, strict=True)
+    widths = [w for n, (a, b) in links for w in (2.0 * n * a, float(b))]
+    weights = sum(2.0 * n * a * (a + b) for n, (a, b) in zip(sizes, target.links, strict=True))
+    return Size(tuple(float(n) for n in sizes), tuple(widths[:-1]), weights)
 
 
 def parameters(target: TargetClass, sizes: Sequence[int]) -> int:
@@ -105,13 +115,20 @@ class Pensia(Bound):
             if explicit
             else "neurons per input and layer, up to a universal factor",
             "error of the network over the unit ball",
+            "n_rss_product, a layer: see random_subset_sum; binomial tails are searched for the "
+            "least number of neurons."
+            if explicit
+            else "",
         )
+
+    @classmethod
+    def variants(cls) -> tuple[Pensia, ...]:
+        return cls(), cls("asymptotic")
 
     def hypotheses(self, target: TargetClass) -> list[str]:
         return unit_class_failures(target)
 
-    def evaluate(self, target: TargetClass, epsilon: ArrayLike, delta: float) -> Floats:
-        errors, delta = check_epsilon(epsilon), check_delta(delta)
+    def _values(self, target: TargetClass, errors: Floats, delta: float) -> Floats:
         if self.form == "asymptotic":
             size = np.array([float(a * b) * target.depth for a, b in target.links])
             least: Floats = np.minimum(errors, delta)[..., None]
@@ -121,3 +138,17 @@ class Pensia(Bound):
             block_sizes(target, even_tolerances(target, e), delta, self.method) for e in errors.flat
         ]
         return np.array(sizes, dtype=np.float64).reshape(*errors.shape, target.depth)
+
+    def size(self, target: TargetClass, epsilon: float, delta: float) -> Size | None:
+        if self.form == "asymptotic":
+            return None
+        return diamond_size(target, self.ask(target, epsilon, delta).tolist())
+
+    def closed_form(self, target: TargetClass, epsilon: float, delta: float) -> ClosedForm | None:
+        if self.form == "explicit":
+            return None
+        shared = {"l": target.depth, "epsilon": float(epsilon), "delta": delta}
+        return ClosedForm(
+            "log(a*b*l/Min(epsilon, delta))",
+            tuple({"a": a, "b": b, **shared} for a, b in target.links),
+        )

@@ -36,14 +36,15 @@ from functools import cache
 from typing import ClassVar, Literal, final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from slth.bounds import (
     Bound,
     Citation,
+    ClosedForm,
     Floats,
     Kind,
     Provenance,
+    Size,
     Statement,
     TargetClass,
     check_delta,
@@ -159,11 +160,12 @@ class RandomSubsetSum(Bound):
     """Values per weight such that one draw serves every weight up to the class's largest entry.
 
     law: `uniform` values on [−1, 1], or the `product` of two of them with the first cut at 0, as in
-    a gadget's half. method: see the module.
+    a gadget's half. method: see the module. form: `asymptotic` is the paper's rate.
     """
 
     law: Literal["uniform", "product"] = "product"
     method: Method = "phases"
+    form: Literal["explicit", "asymptotic"] = "explicit"
 
     citation: ClassVar[Citation] = Citation(
         "A. da Cunha, F. d'Amore, F. Giroire, H. Lesfari, E. Natale, L. Viennot",
@@ -179,6 +181,16 @@ class RandomSubsetSum(Bound):
             if self.law == "product"
             else r"X_k\sim U[-1,1]"
         )
+        if self.form == "asymptotic":
+            return Statement(
+                Kind.ASYMPTOTIC,
+                Provenance.ASYMPTOTIC_ONLY,
+                r"If $X_k\sim U[-1,1]$ are i.i.d. and $n=O(\log(1/\epsilon))$, then with high "
+                r"probability every $z\in[-1/2,1/2]$ is within $\epsilon$ of a subset sum.",
+                r"\log_2(1/\epsilon)",
+                "values per weight, up to a universal factor",
+                "tolerance per weight",
+            )
         return Statement(
             Kind.EXPLICIT,
             Provenance.DERIVED,
@@ -188,15 +200,36 @@ class RandomSubsetSum(Bound):
             rf"n_{{\mathrm{{{self.law}}}}}(\eta,\delta)",
             "values drawn per weight, for every layer's largest entry",
             "tolerance per weight",
+            "A bound on the covered measure is minimised or iterated, and binomial tails are "
+            "searched for the least number of values.",
         )
+
+    @classmethod
+    def variants(cls) -> tuple[RandomSubsetSum, ...]:
+        return cls(), cls("uniform"), cls("uniform", form="asymptotic")
+
+    def limits(self, target: TargetClass) -> tuple[float, float]:
+        return 0.0, 1.0 if self.form == "asymptotic" else math.inf
 
     def hypotheses(self, target: TargetClass) -> list[str]:
         return []  # about numbers alone: any reach has its n
 
-    def evaluate(self, target: TargetClass, epsilon: ArrayLike, delta: float) -> Floats:
-        etas, delta = check_epsilon(epsilon), check_delta(delta)
-        counts = [[self._count(eta, r, delta) for r in target.max_entries] for eta in etas.flat]
-        return np.array(counts, dtype=np.float64).reshape(*etas.shape, target.depth)
+    def _values(self, target: TargetClass, errors: Floats, delta: float) -> Floats:
+        if self.form == "asymptotic":
+            rate: Floats = -np.log2(errors)
+            return rate
+        counts = [[self._count(eta, r, delta) for r in target.max_entries] for eta in errors.flat]
+        return np.array(counts, dtype=np.float64).reshape(*errors.shape, target.depth)
+
+    def size(self, target: TargetClass, epsilon: float, delta: float) -> Size | None:
+        if self.form == "asymptotic":
+            return None
+        return Size(samples=tuple(self.ask(target, epsilon, delta).tolist()))
+
+    def closed_form(self, target: TargetClass, epsilon: float, delta: float) -> ClosedForm | None:
+        if self.form == "explicit":
+            return None
+        return ClosedForm("log(1/epsilon, 2)", ({"epsilon": float(epsilon)},))
 
     def _count(self, eta: float, reach: float, delta: float) -> int:
         if self.law == "product":

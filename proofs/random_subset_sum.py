@@ -53,8 +53,8 @@ def steps() -> tuple[Step, ...]:
         ),
         Step("∀ θ, p = g^(−θ−2) > 0: θ (θ + 1) p > 0", "smt", convex),
         Step(
-            "∀ h with h'' >= 0, 1 < g < 2: h(g) − h(1) = a (g − 1) and h(2) − h(g) = b (2 − g), the "
-            "slopes a <= b (mean value theorem, thrice)",
+            "∀ h with h'' >= 0, 1 < g < 2: h(g) − h(1) = a (g − 1) and h(2) − h(g) = b (2 − g) "
+            "with a <= b (mean value theorem, thrice)",
             "assumed",
         ),
         Step(

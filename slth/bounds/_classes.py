@@ -153,6 +153,15 @@ def norm_failures(target: TargetClass) -> list[str]:
     ]
 
 
+def entry_failures(target: TargetClass, largest: tuple[float, ...]) -> list[str]:
+    """The layers with an entry beyond the largest that the theorem allows there."""
+    return [
+        f"Layer {i} has an entry of size {entry:.6g}; the theorem asks for at most {most:.6g}."
+        for i, (entry, most) in enumerate(zip(target.max_entries, largest, strict=True), start=1)
+        if entry > most * (1 + NORM_SLACK)
+    ]
+
+
 def radius_failures(target: TargetClass) -> list[str]:
     """Whether the domain leaves the unit ball."""
     if target.input_radius <= 1 + NORM_SLACK:

@@ -99,6 +99,17 @@ def separated_targets(dims: tuple[int, ...], epsilon: ArrayLike) -> Floats:
     return best
 
 
+def packing(target: TargetClass, errors: Floats) -> Floats:
+    """log2|P| for a class, at least 0: how many of its targets lie more than 2ε apart."""
+    gains = [target.inner_radius, *target.spectral_norms]
+    if min(gains) == 0:
+        return np.zeros(errors.shape)
+    # in logs, since the product of many norms may overflow; scaling beyond 1e-140 is not told
+    shift = sum(math.log(g) for g in gains)
+    scaled = np.exp(np.clip(np.log(errors) - shift, math.log(1e-140), 200.0))
+    return np.maximum(0.0, separated_targets(target.dims, scaled))
+
+
 @final
 @dataclass(frozen=True)
 class Counting(Bound):
@@ -162,13 +173,7 @@ class Counting(Bound):
                 count = np.log2(reach) - np.log2(errors)[..., None]
             needed = np.maximum(np.maximum(count, 0.0), sign(delta))
             return np.where(count > 0, needed, 0.0) * (1 - MARGIN)
-        gains = [target.inner_radius, *target.spectral_norms]
-        if min(gains) == 0:
-            return np.zeros(errors.shape)
-        # in logs, since the product of many norms may overflow; scaling beyond 1e-140 is not told
-        shift = sum(math.log(g) for g in gains)
-        scaled = np.exp(np.clip(np.log(errors) - shift, math.log(1e-140), 200.0))
-        bits = separated_targets(target.dims, scaled) + math.log2(1 - delta)
+        bits = packing(target, errors) + math.log2(1 - delta)
         return np.maximum(0.0, bits) * (1 - MARGIN)
 
     def size(self, target: TargetClass, epsilon: float, delta: float) -> Size | None:

@@ -33,7 +33,6 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from slth.bounds import (
-    NORM_SLACK,
     Bound,
     Citation,
     ClosedForm,
@@ -45,6 +44,7 @@ from slth.bounds import (
     TargetClass,
     check_delta,
     check_epsilon,
+    entry_failures,
     unit_class_failures,
 )
 from slth.bounds.pensia import diamond_size, even_tolerances, link_events
@@ -145,14 +145,8 @@ class Malach(Bound):
         return 0.0, 1.0 if self.form == "asymptotic" else math.inf  # ours serve ε > 1 as 1
 
     def hypotheses(self, target: TargetClass) -> list[str]:
-        failed = unit_class_failures(target)
-        for i, (d, entry) in enumerate(zip(target.dims, target.max_entries, strict=False), start=1):
-            if entry > d**-0.5 * (1 + NORM_SLACK):
-                failed.append(
-                    f"Layer {i} has an entry of size {entry:.6g}; "
-                    f"the theorem asks for at most 1/sqrt({d}) = {d**-0.5:.6g}."
-                )
-        return failed
+        largest = tuple(float(d) ** -0.5 for d in target.dims[:-1])
+        return [*unit_class_failures(target), *entry_failures(target, largest)]
 
     def _values(self, target: TargetClass, errors: Floats, delta: float) -> Floats:
         if self.form == "asymptotic":

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from proofs.checkers import CHECKERS, NotInstalled
+from proofs.checkers import CHECKERS
 from proofs.checkers.statistical import summary
 
 
@@ -97,8 +97,8 @@ def _judge(step: Step) -> tuple[Outcome, str]:
                 return Outcome.REJECTED, f"passes although {name}"
             if reason.startswith(("nothing", "undecided")):
                 return Outcome.REJECTED, f"not seen to be false although {name}: {reason}"
-    except NotInstalled as error:
-        return Outcome.NOT_RUN, str(error)
+    except ImportError as error:  # by the checker, or by what the step builds
+        return Outcome.NOT_RUN, f"{error}"
     if step.checker == "statistical":
         return Outcome.TESTED, summary(claim)
     return Outcome.PROVED, ""

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 
-class NotInstalled(RuntimeError):
+class NotInstalled(ImportError):
     """The checker's engine is missing; the step is then not proved."""
 
 

@@ -8,8 +8,9 @@ Theorem. Let p and q be the softmax of logits a and a + ε in R^T, |ε_t| <= η,
 ||Σ_t (p_t − q_t) x_t|| <= 2α tanh(η/2) <= α η. The constant is attained, for T = 2.
 
 Proof. If p = q there is nothing to show. Let r = e^η >= 1 and A the t with q_t > p_t; neither A nor
-its complement is empty. Let P, Q be the probabilities of A under p, q. Before they are normalised the weights of q are p_t c_t, c_t = e^{ε_t} ∈ [1/r, r]. (1) By induction over the
-terms Σ_A p_t c_t <= r P and Σ_{not A} p_t c_t >= (1 − P)/r. (2) So Q (1 − P) <= r² P (1 − Q).
+its complement is empty. Let P, Q be the probabilities of A under p, q. Before they are normalised
+the weights of q are p_t c_t, c_t = e^{ε_t} ∈ [1/r, r]. (1) By induction over the terms, these add
+up to N <= r P over A and to N' >= (1 − P)/r over the rest. (2) So Q (1 − P) <= r² P (1 − Q).
 (3) Hence Q − P <= (r − 1)/(r + 1), (4) which is tanh(η/2). (5) Σ |p_t − q_t| = 2 (Q − P), for the
 differences add up to 0; so the norm is at most 2α (Q − P). (6) y − tanh y has the derivative
 tanh² y >= 0 and is 0 at 0, so tanh y <= y for y >= 0. Attained: a = (η/2, −η/2), ε = (−η, η),

@@ -16,6 +16,9 @@ from proofs.checkers.engines import engine
 
 PRECISION = 128  # bits
 
+# Without singularities, so an integrand may use them as they are; others must look at `analytic`.
+ENTIRE = {"exp", "expm1", "sin", "cos", "sinh", "cosh", "sinc", "erf"}
+
 
 @dataclass(frozen=True)
 class Below:
@@ -73,10 +76,15 @@ def ball(value: Any) -> Any:
 
 
 class Guarded:
-    """A ball, real or complex, among ints, Fractions and balls only; Arb's methods are its own."""
+    """A ball, real or complex, among ints, Fractions and balls only; Arb's methods are its own.
+
+    A complex one is an integrand's argument: integration trusts it to be analytic where it does not
+    say otherwise, so a function with a branch cut is refused without its `analytic` option.
+    """
 
     def __init__(self, inner: Any) -> None:
         self.inner = ball(inner)
+        self.complex = not isinstance(self.inner, engine("flint").arb)
 
     def __add__(self, other: Any) -> Guarded:
         return Guarded(self.inner + ball(other))
@@ -97,6 +105,8 @@ class Guarded:
         return Guarded(ball(other) / self.inner)
 
     def __pow__(self, other: Any) -> Guarded:
+        if self.complex and type(other) is not int:
+            raise TypeError("a complex power has a branch cut; use exp and log(analytic=analytic)")
         return Guarded(self.inner**other if type(other) is int else self.inner ** ball(other))
 
     def __rpow__(self, other: Any) -> Guarded:
@@ -106,6 +116,8 @@ class Guarded:
         return Guarded(-self.inner)
 
     def __abs__(self) -> Guarded:
+        if self.complex:
+            raise TypeError("abs is not analytic")
         return Guarded(abs(self.inner))
 
     __radd__, __rmul__ = __add__, __mul__
@@ -114,6 +126,8 @@ class Guarded:
         method = getattr(self.inner, name)
 
         def call(*arguments: Any, **options: bool) -> Guarded:
+            if self.complex and name not in ENTIRE and "analytic" not in options:
+                raise TypeError(f"{name} may have a branch cut; pass analytic=analytic")
             given = [a if type(a) is int else ball(a) for a in arguments]
             return Guarded(method(*given, **options))
 

@@ -40,8 +40,8 @@ from proofs.diamond import size
 def steps() -> tuple[Step, ...]:
     return (
         Step(
-            "∀ I, Z, w, L, two examples: d/dt L(I + t (w_i Z_i − w_j Z_j)) = G_i − G_j at t = 0; also "
-            "where i enters one neuron and j leaves another",
+            "∀ I, Z, w, L, two examples: d/dt L(I + t (w_i Z_i − w_j Z_j)) = G_i − G_j at t = 0; "
+            "also where i enters one neuron and j leaves another",
             "symbolic",
             lambda: slope(),
             {"one example is left out": lambda: slope(counted=1)},

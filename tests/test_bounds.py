@@ -5,7 +5,6 @@ Simulations use fixed seeds; each assertion's false-alarm rate stands beside it.
 
 from __future__ import annotations
 
-import inspect
 import math
 from fractions import Fraction
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from slth.bounds import Bound, Kind, Provenance, TargetClass, bounds, facts, load, unit_class
+from slth.bounds import TargetClass, unit_class
 from slth.bounds import _coverage as coverage
 from slth.bounds.counting import Counting, gadget, separated, separated_targets, sign
 from slth.bounds.first_moment import FirstMoment, central_density, hit_bound, least_values
@@ -27,30 +26,9 @@ from slth.bounds.random_subset_sum import (
     n_rss_product,
     n_rss_reach,
 )
-from slth.domain import Ball, Box
 from slth.errors import BadInput
-from slth.target import Target
 
 EXAMPLE = unit_class(4, 4, 4, 2)
-
-
-def variants() -> list[Bound]:
-    """Every form that a table of theorems lists."""
-    return [bound for name in bounds() for bound in load(name).variants()]
-
-
-def points(bound: Bound, target: TargetClass) -> np.ndarray:
-    """Tolerances inside the bound's limits, up to almost the upper one."""
-    low, high = bound.limits(target)
-    return low + min(high - low, 1.0) * np.array([0.99, 0.4, 0.02])
-
-
-def random_class(rng: np.random.Generator) -> TargetClass:
-    """Widths 1 to 9, up to four layers, Malach's entries or 1."""
-    dims = [int(d) for d in rng.integers(1, 10, rng.integers(2, 6))]
-    kernels = tuple(int(k) for k in rng.integers(1, 4, len(dims) - 1))
-    entries = "malach" if rng.random() < 0.5 else "one"
-    return unit_class(*dims, entries=entries, kernels=kernels if rng.random() < 0.3 else None)
 
 
 def too_low(failures: int, trials: int, claimed: float) -> bool:
@@ -81,130 +59,6 @@ def failures(rng, trials: int, n: int, tolerance: float, law="uniform", reach: f
             covers(values[:12], tolerance, reach) or covers(values[:19], tolerance, reach)
         )
     return count
-
-
-class TestTheShelf:
-    def test_each_bound_is_a_frozen_final_dataclass_with_a_citation(self):
-        assert len(bounds()) >= 5
-        for name in bounds():
-            bound = load(name)
-            assert bound.__dataclass_params__.frozen
-            assert getattr(bound, "__final__", False)
-            assert str(bound.citation.year) in str(bound.citation)
-            assert inspect.getmodule(bound).__doc__
-
-    @pytest.mark.parametrize("bound", variants(), ids=repr)
-    def test_statements_evaluate_and_render(self, bound):
-        from matplotlib.mathtext import MathTextParser
-
-        value = bound.evaluate(EXAMPLE, points(bound, EXAMPLE), 0.1)
-        assert value.shape in {(3,), (3, EXAMPLE.depth)}
-        assert np.isfinite(value).all()
-        assert (np.diff(value, axis=0) >= 0).all()  # a smaller error never costs less
-        assert isinstance(bound.hypotheses(EXAMPLE), list)
-        MathTextParser("path").parse(f"${bound.latex}$")
-        assert bound.statement.text.endswith(".")
-        assert bound.statement.text.count("$") % 2 == 0
-
-    @pytest.mark.parametrize("bound", variants(), ids=repr)
-    def test_provenance_is_honest(self, bound):
-        """Rates have no size, what we derived is a number, and memory is for display only."""
-        size = bound.size(EXAMPLE, points(bound, EXAMPLE)[1], 0.1)
-        if bound.kind is Kind.ASYMPTOTIC:
-            assert bound.provenance is not Provenance.DERIVED
-            assert size is None
-        else:
-            assert bound.provenance is not Provenance.ASYMPTOTIC_ONLY
-        assert size is None or size.display == (bound.provenance is Provenance.REMEMBERED)
-
-    @pytest.mark.parametrize("bound", variants(), ids=repr)
-    def test_the_closed_form_is_what_is_evaluated(self, bound):
-        """In forty digits at random classes and points; where there is none, it says why."""
-        rng = np.random.default_rng(20)
-        epsilon = points(bound, EXAMPLE)[1]
-        closed = bound.closed_form(EXAMPLE, epsilon, 0.1) is not None
-        assert closed != bool(bound.statement.algorithm)
-        for _ in range(12 if closed else 0):
-            target = random_class(rng)
-            low, high = bound.limits(target)
-            epsilon = low + min(high - low, 1.0) * rng.uniform(0.01, 0.99)
-            delta = 10.0 ** rng.uniform(-6, -0.1)
-            exact = bound.closed_form(target, epsilon, delta).numbers()
-            found = np.ravel(bound.evaluate(target, epsilon, delta))
-            np.testing.assert_allclose(found, exact, rtol=1e-12, atol=0)
-
-    @pytest.mark.parametrize("bound", variants(), ids=repr)
-    @pytest.mark.parametrize("dims", [(4, 4, 4, 2), (784, 500, 10)])
-    def test_no_point_overflows(self, bound, dims):
-        target = unit_class(*dims, entries="malach")
-        low, high = bound.limits(target)
-        top = min(high, 10.0)
-        inside = low + np.array([1e-100, 1e-30, 1e-8, 0.5 * top, top * (1 - 1e-9)])
-        for delta in (0.99, 1e-6, 1e-150):
-            assert np.isfinite(bound.evaluate(target, inside, delta)).all()
-
-    @pytest.mark.parametrize("bound", variants(), ids=repr)
-    def test_outside_its_limits_it_is_silent(self, bound):
-        low, high = bound.limits(EXAMPLE)
-        inside = points(bound, EXAMPLE)[1]
-        failed = bound.hypotheses(EXAMPLE)
-        assert bound.silence(EXAMPLE, inside, 0.1)[: len(failed)] == failed
-        assert not any("speaks" in reason for reason in bound.silence(EXAMPLE, inside, 0.1))
-        np.testing.assert_array_equal(
-            bound.ask(EXAMPLE, inside, 0.1), bound.evaluate(EXAMPLE, inside, 0.1)
-        )
-        outside = [e for e in (low, high, 2 * high) if 0 < e < math.inf]
-        for epsilon in outside:
-            mixed = bound.evaluate(EXAMPLE, [inside, epsilon], 0.1)
-            assert np.isfinite(mixed[0]).all()
-            assert np.isnan(mixed[1]).all()
-            assert np.isnan(bound.evaluate(EXAMPLE, epsilon, 0.1)).all()
-            assert "speaks" in bound.silence(EXAMPLE, epsilon, 0.1)[-1]
-            for question in (bound.ask, bound.size):
-                if question == bound.ask or bound.size(EXAMPLE, inside, 0.1) is not None:
-                    with pytest.raises(BadInput, match="speaks"):
-                        question(EXAMPLE, epsilon, 0.1)
-
-    @pytest.mark.parametrize("bound", variants(), ids=repr)
-    @pytest.mark.parametrize(
-        ("epsilon", "delta"), [(0.0, 0.1), (-1, 0.1), (math.nan, 0.1), (0.1, 0.0), (0.1, 1.0)]
-    )
-    def test_bad_tolerances_are_refused(self, bound, epsilon, delta):
-        for question in (bound.evaluate, bound.ask, bound.silence):
-            with pytest.raises(BadInput, match="remedy"):
-                question(EXAMPLE, epsilon, delta)
-
-    def test_an_unknown_bound_names_the_known_ones(self):
-        with pytest.raises(BadInput, match="pensia"):
-            load("nobody")
-
-    def test_class_facts_of_a_target(self):
-        w, v = np.array([[3.0, 0], [0, 0.5]]), np.array([[1.0, -2.0]])
-        class_ = facts(
-            Target((w, v), (None, np.array([4.0]))), Box(np.full(2, -1.0), np.full(2, 2.0))
-        )
-        assert class_.dims == (2, 2, 1)
-        assert class_.biases
-        assert class_.links == ((3, 2), (3, 1))
-        assert class_.spectral_norms == pytest.approx((3, math.sqrt(5)), rel=1e-9)
-        assert class_.max_entries == (3.0, 4.0)
-        assert class_.input_radius == pytest.approx(math.sqrt(8))
-        assert class_.inner_radius == 1.0
-        away = facts(Target((v,), (None,)), Box(np.full(2, 1.0), np.full(2, 2.0)))
-        assert away.inner_radius == 0.0
-        assert Counting().hypotheses(away)
-        with pytest.raises(BadInput, match="dimension"):
-            facts(Target((v,), (None,)), Ball(1.0, 3))
-        for wrong in (
-            {"dims": (3,)}, {"spectral_norms": (math.nan,)}, {"inner_radius": 2.0},
-            {"kernels": (3, 3)}, {"kernels": (0,)}, {"heads": -1}, {"heads": 2, "kernels": (3,)},
-        ):  # fmt: skip
-            good = {
-                "dims": (2, 1), "biases": False, "spectral_norms": (1.0,), "max_entries": (1.0,),
-                "input_radius": 1.0,
-            }  # fmt: skip
-            with pytest.raises(BadInput):
-                TargetClass(**{**good, **wrong})
 
 
 class TestRandomSubsetSum:
@@ -622,11 +476,3 @@ class TestLowerBounds:
         assert too_low(hits, trials, hit_bound(6, eta) / 10)
         n = least_values(1e-6, 0.5)
         assert hit_bound(n, 1e-6) >= 0.5 > hit_bound(n - 1, 1e-6)
-
-
-def test_citations_are_short_as_a_text_has_them():
-    from slth.bounds import load
-
-    assert load("pensia").citation.short == "Pensia et al. (2020)"
-    assert load("random_subset_sum").citation.short == "da Cunha et al. (2022)"
-    assert load("first_moment").citation.short == "Lueker (1998)"

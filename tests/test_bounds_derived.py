@@ -62,6 +62,9 @@ class TestOrseau:
         """Hidden neurons of the first layer at ε = 0.1, δ = 0.05."""
         assert Orseau().size(EXAMPLE, 0.1, 0.05).widths[0] == 5_648
         assert Orseau("remembered").size(EXAMPLE, 0.1, 0.05).widths[0] == 15_676
+        a, b, c = (size := Orseau().size(EXAMPLE, 0.1, 0.05)).samples
+        assert size.widths == (4 * a, 4, 4 * b, 4, 4 * c)
+        assert size.weights == 4 * a * 8 + 4 * b * 8 + 4 * c * 6
         if n_rss_product(0.1, 0.05, "phases"):
             assert Pensia(method="phases").size(EXAMPLE, 0.1, 0.05).widths[0] == 10_696
 
@@ -179,7 +182,8 @@ class TestFixedSize:
     def test_no_bits_need_no_parameters(self):
         assert least_parameters(0.5, -1.0) == 0
         assert least_parameters(0.5, 1.0) == 2
-        assert kept(100, 0.29) == 28  # the double 0.29 is below 29/100
+        # the doubles 0.3, 0.29 and 1/3 are below these fractions
+        assert (kept(10, 0.3), kept(100, 0.29), kept(6, 1 / 3), kept(3, 0.1)) == (3, 29, 2, 1)
         assert FixedSize("packing").evaluate(unit_class(3, 3), 0.6, 0.1) == 0
 
 
@@ -261,6 +265,7 @@ class TestConvolution:
         assert list(size.samples) == wanted
         assert size.widths == (6 * wanted[0], 6, 12 * wanted[1])
         assert size.weights == 6 * wanted[0] * (3 + 25 * 6) + 12 * wanted[1] * (6 + 9 * 16)
+        assert Convolution().size(target, 7.0, 0.01) == Convolution().size(target, 1.0, 0.01)
 
     def test_taps_within_tolerance_stay_below_epsilon(self):
         """Halves that err apart by ±η; where all err upwards half of ε is reached, so 2.2 η is
@@ -376,6 +381,9 @@ class TestAttention:
         assert too_low(failures(6, 60), 60, 0.1)
         assert n < n_rss_product(0.25, 0.1)  # nothing is lost to a ReLU
         assert n_rss_full_product(1.0, 0.1) == 0
+        usable = n_rss_reach(0.02, 2.0, 0.05)  # doubled values for doubled targets
+        chance = [binom.cdf(usable - 1, n_rss_full_product(0.01, 0.1) - k, MIXTURE) for k in (0, 1)]
+        assert chance[0] <= 0.05 < chance[1]
 
     def test_the_lemma_for_one_matrix(self):
         size = Attention("product").size(unit_class(3, 5), 0.1, 0.05)
@@ -389,6 +397,8 @@ class TestAttention:
 
         assert ask("keys") == pytest.approx(16 * math.log(8 * 4**3 * 64 / 0.1))  # α >= sqrt(16)
         assert ask("values") == pytest.approx(16 * math.log(2 * 4 * 16 * 3 / 0.1))
+        wide = Attention("values").ask(unit_class(4, 9, heads=1), 0.1, 0.1)
+        assert wide == pytest.approx(4 * math.log(2 * 3 * 4 * 3 / 0.1))  # α >= sqrt(9)
         for form, power in (("keys", 3), ("values", 1)):
             assert ask(form, heads=8) - ask(form) == pytest.approx(16 * math.log(8))
             assert ask(form, radius=40) - ask(form) == pytest.approx(16 * power * math.log(10))

@@ -169,6 +169,34 @@ def test_citations_are_short_as_a_text_has_them():
     assert load("first_moment").citation.short == "Lueker (1998)"
 
 
+def test_a_formula_is_never_asked_outside_its_limits():
+    """Not even in bulk, beside points inside; per layer and for the whole network."""
+
+    class Narrow(type(load("lueker")())):  # type: ignore[misc]
+        layers = 0
+
+        def limits(self, target):
+            return 0.1, 0.2
+
+        def _values(self, target, errors, delta):
+            assert ((errors > 0.1) & (errors < 0.2)).all()
+            return np.stack([errors] * 2, axis=-1) if self.layers else errors
+
+    for layers in (0, 1):
+        Narrow.layers = layers
+        values = Narrow().evaluate(EXAMPLE, [[0.05, 0.1], [0.15, 0.2]], 0.1)
+        assert np.isnan(values).sum() == 0.75 * values.size
+        assert (values[1, 0] == 0.15).all()
+        assert np.isnan(Narrow().evaluate(EXAMPLE, 7.0, 0.1)).all()
+
+
+def test_an_equivariant_basis_counts():
+    bound, one = (load("equivariant")(basis) for basis in (9.0, 1.0))
+    exact = bound.closed_form(EXAMPLE, 0.1, 0.2).numbers()
+    np.testing.assert_allclose(bound.ask(EXAMPLE, 0.1, 0.2), exact, rtol=1e-12)
+    assert bound.ask(EXAMPLE, 0.1, 0.2) - one.ask(EXAMPLE, 0.1, 0.2) == pytest.approx(math.log(9))
+
+
 def test_asking_a_theorem_imports_no_algebra():
     """Only closed forms need sympy; every theorem is loaded and asked without it."""
     code = (

@@ -66,8 +66,8 @@ def masks(n: int, k: int) -> float:
 
 
 def kept(n: int, density: float) -> int:
-    """k = max(1, ⌊γn⌋)."""
-    return max(1, math.floor(n * Fraction(density)))
+    """k = max(1, ⌊γn⌋), γ the simplest fraction that the double stands for."""
+    return max(1, math.floor(n * Fraction(density).limit_denominator(10**9)))
 
 
 def least_parameters(density: float, bits: float, growth: float = 0.0) -> int:

@@ -27,6 +27,8 @@ chance of any false word among them is at most FALSE_ALARM."""
 CONFIDENCE = 1 - 2 * LEVEL
 """Of two-sided intervals: each end alone errs with probability at most LEVEL."""
 
+LARGEST = 100_000  # characters of a claim's data; Python's csv reader ends at 131072 a field
+
 Data = dict[str, Any]
 
 
@@ -54,7 +56,10 @@ class Claim:
         """{"verdict", "control", "data"}, JSON-able; the same seed gives the same numbers."""
         rng = np.random.default_rng([seed, self.number])
         # judged as a reader of the stored file would: after the way through JSON
-        data = json.loads(json.dumps(self.sample(smoke, rng), default=plain, allow_nan=False))
+        text = json.dumps(self.sample(smoke, rng), default=plain, allow_nan=False)
+        if len(text) > LARGEST:
+            raise ValueError(f"claim {self.number}: {len(text)} characters of data, store counts")
+        data = json.loads(text)
         verdict, control = self.judge(data)
         return {
             "verdict": verdict.to_json(),

@@ -53,13 +53,29 @@ def between(estimate: float, resampled: ArrayLike, low: float, high: float, what
               "high": (1 + int((draws <= high).sum())) / total}  # fmt: skip
     ends = np.quantile(draws, [LEVEL, 1 - LEVEL])
     reason = f"{what} {estimate:.4g}, interval [{ends[0]:.4g}, {ends[1]:.4g}]"
-    reason += f", claimed in [{low:g}, {high:g}]"
-    evidence = {"estimate": float(estimate), "interval": ends.tolist(), "claimed": [low, high]}
+    reason += f", claimed {_span(low, high)}"
+    evidence = {"estimate": float(estimate), "interval": ends.tolist(), "claimed": _ends(low, high)}
     if low <= estimate <= high and max(beyond.values()) <= LEVEL:
         return Verdict(State.SUPPORTED, reason, max(beyond.values()), evidence)
     for end, out in (("low", estimate < low), ("high", estimate > high)):
         if out and inside[end] <= LEVEL:
             return Verdict(State.REFUTED, reason, inside[end], evidence)
+    return Verdict(State.UNDECIDED, reason, None, evidence)
+
+
+def mean_between(mean: float, error: float, low: float, high: float, what: str) -> Verdict:
+    """Whether a mean with this standard error lies in [low, high], by the normal law."""
+    from scipy.special import ndtr, ndtri
+
+    reach = -float(ndtri(LEVEL)) * error
+    reason = f"{what} {mean:.4g} ± {reach:.2g}, claimed {_span(low, high)}"
+    evidence = {"mean": float(mean), "error": float(error), "claimed": _ends(low, high)}
+    if low + reach <= mean <= high - reach:
+        p_value = float(ndtr(-min(mean - low, high - mean) / error)) if error else 0.0
+        return Verdict(State.SUPPORTED, reason, p_value, evidence)
+    if mean < low - reach or mean > high + reach:
+        p_value = float(ndtr(-max(low - mean, mean - high) / error)) if error else 0.0
+        return Verdict(State.REFUTED, reason, p_value, evidence)
     return Verdict(State.UNDECIDED, reason, None, evidence)
 
 
@@ -79,7 +95,7 @@ def close(distance: float, draws: int, margin: float, what: str) -> Verdict:
 
 
 def together(parts: Mapping[str, Verdict]) -> Verdict:
-    """One verdict on a claim of several parts: all must hold.
+    """One verdict on a claim of several parts: all must hold; the least sure one gives the reason.
 
     Supported if every part is (its p-value the largest of theirs: each part had to pass alone);
     refuted if one part is (its p-value times the number of tested parts, Bonferroni).
@@ -96,10 +112,22 @@ def together(parts: Mapping[str, Verdict]) -> Verdict:
             return Verdict(State.REFUTED, _reasons(bad), p, evidence)
     if all(v.state == State.SUPPORTED for v in parts.values()):
         p_value = max((v.p_value or 0.0 for v in tested), default=None)
-        return Verdict(State.SUPPORTED, _reasons(parts), p_value, evidence)
+        first = next(n for n, v in parts.items() if p_value is None or v.p_value == p_value)
+        others = f" ({len(parts) - 1} more parts hold)" if len(parts) > 1 else ""
+        return Verdict(State.SUPPORTED, _reasons({first: parts[first]}) + others, p_value, evidence)
     open_ = {name: v for name, v in parts.items() if v.state != State.SUPPORTED}
     return Verdict(State.UNDECIDED, _reasons(open_), None, evidence)
 
 
 def _reasons(parts: Mapping[str, Verdict]) -> str:
     return "; ".join(f"{name}: {v.reason}" for name, v in parts.items())
+
+
+def _span(low: float, high: float) -> str:
+    if math.isinf(low):
+        return f"at most {high:g}"
+    return f"at least {low:g}" if math.isinf(high) else f"in [{low:g}, {high:g}]"
+
+
+def _ends(low: float, high: float) -> list[float | None]:
+    return [None if math.isinf(end) else float(end) for end in (low, high)]

@@ -129,9 +129,10 @@ class Statement:
 class Size:
     """The source that a statement asks for; None for what it leaves open.
 
-    samples: random values drawn per target weight, `[l]` a layer; widths: of the source's hidden
-    layers; weights: its prunable weights. least: the numbers are necessary, not sufficient.
-    display: they come from memory and serve for display only. Floats, since some are astronomic.
+    samples: `[l]` a layer, random values of which a target weight is made (in a gadget with two
+    halves, a half's); widths: of the source's hidden layers; weights: its prunable weights. least:
+    the numbers are necessary, not sufficient. display: they come from memory and serve for display
+    only. Floats, since some are astronomic.
     """
 
     samples: tuple[float, ...] | None = None
@@ -280,9 +281,9 @@ def check_delta(delta: float) -> float:
 
 
 def check_density(density: float, largest: float = 1.0) -> float:
-    """A density; raises BadInput unless it lies in [1e-6, largest]."""
-    if not 1e-6 <= density <= largest:
-        allowed = f"a number in [1e-6, {largest:g}]"
+    """A density; raises BadInput unless it lies in [0.01, largest]."""
+    if not 0.01 <= density <= largest:
+        allowed = f"a number in [0.01, {largest:g}]"
         raise BadInput("density", density, allowed, "choose the fraction kept")
     return float(density)
 

@@ -131,6 +131,7 @@ class FixedSize(Bound):
             )
         stated = self.form == "lower"
         right = r"\frac{1}{2}(\sqrt{k}/(2\epsilon))^{d^2}" if stated else r"(1-\delta)|P|"
+        chance = "1/2" if stated else r"1-\delta"
         members = (
             r"map $x\mapsto Wx$, $W\in\mathbb{R}^{d\times d}$, $\|W\|\le\sqrt{k}$,"
             if stated
@@ -140,8 +141,8 @@ class FixedSize(Bound):
             Kind.EXPLICIT,
             Provenance.STATED if stated else Provenance.DERIVED,
             rf"If every {members} is within $\epsilon$ of a network pruned from $n$ to $k$ "
-            rf"parameters, with probability at least ${'1/2' if stated else '1-delta'}$, then "
-            rf"$\binom{{n}}{{k}}\ge {right}$.".replace("1-delta", r"1-\delta"),
+            rf"parameters, with probability at least ${chance}$, then "
+            rf"$\binom{{n}}{{k}}\ge {right}$.",
             rf"\min\{{n:\ \binom{{n}}{{\gamma n}}\geq {right}\}}",
             "prunable weights of the source, at least, for a ticket of that density",
             "error of the network over the domain",

@@ -1,7 +1,7 @@
 (* The gadget of Pensia et al. (2020), in Coq's kernel: two hidden neurons a half, one weight.
 
    Statement and proof as in proofs/diamond.py, here with a list of (in-weight, out-weight) pairs
-   of any length. Checked by `make prove-coq`. *)
+   of any length. Checked by `make prove-coq`; accepted by Coq 8.16.1. *)
 
 Require Import Reals Lra Lia List.
 Open Scope R_scope.

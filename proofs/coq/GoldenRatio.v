@@ -3,7 +3,7 @@
 
    Statement and proof as in proofs/golden_ratio.py: (a) for every number of intervals, by
    induction; (b) the threshold; (d) above it the residual never falls below a gap.
-   Checked by `make prove-coq`. *)
+   Checked by `make prove-coq`; accepted by Coq 8.16.1. *)
 
 Require Import Reals Lra Lia.
 Open Scope R_scope.

@@ -100,6 +100,26 @@ class TestTheShelf:
             assert np.isfinite(bound.evaluate(target, inside, delta)).all()
 
     @pytest.mark.parametrize("bound", variants(), ids=repr)
+    @pytest.mark.parametrize(
+        "target",
+        [
+            TargetClass((3, 2, 2), False, (0.0, 0.0), (0.0, 0.0), 0.0),
+            TargetClass((3,) * 9, True, (1e60,) * 8, (1e3,) * 8, 1e60, 1e60),
+            TargetClass((10**6, 10**6), False, (1.0,), (1.0,), 1.0, 1.0),
+        ],
+        ids=["zero", "astronomic", "wide"],
+    )
+    def test_no_class_breaks_it(self, bound, target):
+        """Numbers or NaN, in bulk and without exceptions or warnings; reasons at every point."""
+        for delta in (0.9, 1e-200):
+            assert not np.isinf(bound.evaluate(target, [1e-100, 1e-3, 0.05, 1.0, 1e9], delta)).any()
+            assert isinstance(bound.silence(target, 1e-100, delta), list)
+        if bound.closed_form(target, 0.05, 0.1) is not None and max(target.spectral_norms) < 2:
+            exact = bound.closed_form(target, 0.05, 0.1).numbers()
+            found = np.ravel(bound.evaluate(target, 0.05, 0.1))
+            np.testing.assert_allclose(found, exact, rtol=1e-12)
+
+    @pytest.mark.parametrize("bound", variants(), ids=repr)
     def test_outside_its_limits_it_is_silent(self, bound):
         low, high = bound.limits(EXAMPLE)
         inside = points(bound, EXAMPLE)[1]

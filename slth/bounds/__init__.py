@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-LEAST_EPSILON = 1e-100
+LEAST_EPSILON, LEAST_DELTA = 1e-100, 1e-200
 
 
 class Kind(StrEnum):
@@ -158,21 +158,17 @@ class ClosedForm:
         names = {name: sympy.Symbol(name, positive=True) for name in self.values[0]}
         return sympy.sympify(self.formula, locals=names)
 
-    def numbers(self, digits: int = 40) -> Floats:
-        """The expression's values from exact rationals in that many digits: `[len(values)]`."""
+    def numbers(self, digits: int = 60) -> Floats:
+        """The expression's values, computed with that many digits: `[len(values)]`."""
+        import mpmath
         import sympy
 
         expression = self.expression
-        return np.array(
-            [
-                float(
-                    expression.subs(
-                        {s: sympy.Rational(each[s.name]) for s in expression.free_symbols}
-                    ).evalf(digits)
-                )
-                for each in self.values
-            ]
-        )
+        names = sorted(expression.free_symbols, key=str)
+        function = sympy.lambdify(names, expression, "mpmath")
+        with mpmath.workdps(digits):
+            points = [[mpmath.mpf(each[str(name)]) for name in names] for each in self.values]
+            return np.array([float(function(*point)) for point in points])
 
 
 class Bound(ABC):
@@ -209,7 +205,7 @@ class Bound(ABC):
         `limits`. An asymptotic statement gives its rate, with no constant. Raises BadInput for ε
         outside [1e-100, inf) or δ outside [1e-200, 1).
         """
-        errors, delta = check_epsilon(epsilon, LEAST_EPSILON), check_delta(delta)
+        errors, delta = check_epsilon(epsilon, LEAST_EPSILON), check_delta(delta, LEAST_DELTA)
         low, high = self.limits(target)
         inside = (low < errors) & (errors < high)
         if inside.all():
@@ -232,7 +228,7 @@ class Bound(ABC):
     def silence(self, target: TargetClass, epsilon: float, delta: float) -> list[str]:
         """Why the theorem says nothing at this point, as sentences; empty when it speaks."""
         value, (low, high) = float(check_epsilon(epsilon, LEAST_EPSILON)), self.limits(target)
-        check_delta(delta)
+        check_delta(delta, LEAST_DELTA)
         failed = list(self.hypotheses(target))
         if not low < value < high:
             failed.append(
@@ -273,10 +269,14 @@ def check_epsilon(epsilon: ArrayLike, least: float = 1e-150) -> Floats:
     return array
 
 
-def check_delta(delta: float) -> float:
-    """δ; raises BadInput unless it lies in [1e-200, 1)."""
-    if not 1e-200 <= delta < 1:
-        raise BadInput("delta", delta, "a number in [1e-200, 1)", "choose a failure probability")
+def check_delta(delta: float, least: float = 1e-250) -> float:
+    """δ; raises BadInput unless it lies in [least, 1).
+
+    A theorem's δ is at least 1e-200, so that an event's share of it is still above 1e-250.
+    """
+    if not least <= delta < 1:
+        allowed = f"a number in [{least:g}, 1)"
+        raise BadInput("delta", delta, allowed, "choose a failure probability")
     return float(delta)
 
 

@@ -51,21 +51,30 @@ from slth.bounds import (
 )
 from slth.bounds.random_subset_sum import n_rss_product, n_rss_reach
 
-
-def l1_bounds(target: TargetClass) -> list[float]:
-    """B_0, ..., B_{l-1}: bounds on |f_i(x)|_1 over the domain, f_i the input of layer i + 1."""
-    gains = np.cumprod([target.input_radius, *target.spectral_norms[:-1]])
-    return [math.sqrt(d) * float(g) for d, g in zip(target.dims[:-1], gains, strict=True)]
+LEAST = math.log(1e-150)  # of a tolerance
 
 
-def copies(target: TargetClass, epsilon: float, delta: float) -> tuple[list[int], list[float]]:
+def log_sums(target: TargetClass) -> list[float]:
+    """ln B_0, ..., ln B_{l-1}: B_i bounds |f_i(x)|_1 over the domain, f_i the input of layer i + 1.
+
+    In logs, since the product of many norms may overflow."""
+    gains = [target.input_radius, *target.spectral_norms[:-1]]
+    logs = np.cumsum([math.log(max(gain, 1e-300)) for gain in gains])
+    return [float(g) + math.log(d) / 2 for d, g in zip(target.dims[:-1], logs, strict=True)]
+
+
+def copies(target: TargetClass, epsilon: float, delta: float) -> tuple[list[float], list[float]]:
     """([n_1, ρ_1, ..., ρ_{l-1}], [η_1, ..., η_l]): neurons a half block of the first layer, and
-    copies of each neuron of layers 1 to l − 1."""
-    depth, dims, sums = target.depth, target.dims, l1_bounds(target)
-    sizes, etas = [], []
-    amplified, rho = depth * math.sqrt(dims[-1]), 1
+    copies of each neuron of layers 1 to l − 1. NaN for all where an η is below 1e-150."""
+    depth, dims, sums = target.depth, target.dims, log_sums(target)
+    sizes: list[float] = []
+    etas: list[float] = []
+    rest, rho = math.log(epsilon) - math.log(depth) - math.log(dims[-1]) / 2, 1
     for i in range(depth, 0, -1):
-        eta = min(epsilon / amplified / max(sums[i - 1], 1e-100), 2.0)
+        log_eta = min(rest - sums[i - 1], math.log(2))
+        if log_eta < LEAST:
+            return [math.nan] * depth, [math.nan] * depth
+        eta = math.exp(log_eta)
         reach = max(1.0, target.max_entries[i - 1])
         events = rho * dims[i - 1] * dims[i] * (2 if i == 1 else 1)
         share = delta / (depth * events)
@@ -73,7 +82,7 @@ def copies(target: TargetClass, epsilon: float, delta: float) -> tuple[list[int]
             rho = n_rss_product(eta, share, reach=reach)
         else:
             rho = max(1, n_rss_reach(eta, reach, share))
-            amplified *= dims[i - 1] * rho
+            rest -= math.log(dims[i - 1] * rho)
         sizes.append(rho)
         etas.append(eta)
     return sizes[::-1], etas[::-1]
@@ -145,8 +154,8 @@ class DepthPlusOne(Bound):
             return np.array(counts, dtype=np.float64).reshape(*errors.shape, target.depth)
         weights = sum(a * b for a, b in target.links)
         slack, rates = errors / target.depth, []
-        for bound, rows in zip(l1_bounds(target), row_sums(target), strict=True):
-            cost = math.log(target.dims[-1]) + math.log1p(bound) + np.log1p(slack)
+        for bound, rows in zip(log_sums(target), row_sums(target), strict=True):
+            cost = math.log(target.dims[-1]) + np.logaddexp(0, bound) + np.log1p(slack)
             rate = cost - np.log(slack) + sum(np.log(row + slack) for row in rows)
             rates.append(np.maximum(rate, math.log(weights) - math.log(delta)))
         return np.stack(rates, axis=-1)
@@ -171,6 +180,7 @@ class DepthPlusOne(Bound):
         return ClosedForm(
             "-log(Min(epsilon/(d*l*(1 + B)*(1 + epsilon/l)*P), delta/N))",
             tuple(
-                {"B": b, "P": p, **shared} for b, p in zip(l1_bounds(target), between, strict=True)
+                {"B": math.exp(min(b, 700.0)), "P": p, **shared}
+                for b, p in zip(log_sums(target), between, strict=True)
             ),
         )

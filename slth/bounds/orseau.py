@@ -133,9 +133,12 @@ class Orseau(Bound):
             "delta": delta,
             "l": target.depth,
             "m": max(target.dims),
-            "Phi": target.input_radius * max(math.prod(norms[:i]) for i in range(target.depth)),
+            "Phi": max(
+                1e-300,
+                target.input_radius * max(math.prod(norms[:i]) for i in range(target.depth)),
+            ),
             "P": math.prod(max(1.0, norm) for norm in norms),
-            "w": max(target.max_entries),
+            "w": max(*target.max_entries, 1e-300),
             "mu": MARGIN,
         }
         tolerance = "Min(epsilon/(E*l*m**Rational(3, 2)*Phi*P), 1/(l*m))"

@@ -103,24 +103,29 @@ def together(parts: Mapping[str, Verdict]) -> Verdict:
     tested = [v for v in parts.values() if v.p_value is not None]
     evidence = {name: {"state": str(v.state), **v.evidence} for name, v in parts.items()}
     bad = {name: v for name, v in parts.items() if v.state == State.REFUTED}
-    exact = {name: v for name, v in bad.items() if v.p_value is None}
-    if exact:
-        return Verdict(State.REFUTED, _reasons(exact), None, evidence)
-    if bad:
-        p = min(1.0, len(tested) * min(v.p_value or 0.0 for v in bad.values()))
-        if p <= LEVEL:
-            return Verdict(State.REFUTED, _reasons(bad), p, evidence)
-    if all(v.state == State.SUPPORTED for v in parts.values()):
-        p_value = max((v.p_value or 0.0 for v in tested), default=None)
-        first = next(n for n, v in parts.items() if p_value is None or v.p_value == p_value)
-        others = f" ({len(parts) - 1} more parts hold)" if len(parts) > 1 else ""
-        return Verdict(State.SUPPORTED, _reasons({first: parts[first]}) + others, p_value, evidence)
     open_ = {name: v for name, v in parts.items() if v.state != State.SUPPORTED}
-    return Verdict(State.UNDECIDED, _reasons(open_), None, evidence)
+    if any(v.p_value is None for v in bad.values()):
+        exact = {name: v for name, v in bad.items() if v.p_value is None}
+        return Verdict(State.REFUTED, _reason(exact, "are refuted"), None, evidence)
+    if bad:
+        surest = sorted(bad, key=lambda name: bad[name].p_value or 0.0)
+        p = min(1.0, len(tested) * (bad[surest[0]].p_value or 0.0))
+        if p <= LEVEL:
+            why = _reason({name: bad[name] for name in surest}, "are refuted")
+            return Verdict(State.REFUTED, why, p, evidence)
+    if open_:
+        return Verdict(State.UNDECIDED, _reason(open_, "are open"), None, evidence)
+    weakest = sorted(parts, key=lambda name: -(parts[name].p_value or 0.0))
+    p_value = parts[weakest[0]].p_value
+    return Verdict(
+        State.SUPPORTED, _reason({n: parts[n] for n in weakest}, "hold"), p_value, evidence
+    )
 
 
-def _reasons(parts: Mapping[str, Verdict]) -> str:
-    return "; ".join(f"{name}: {v.reason}" for name, v in parts.items())
+def _reason(parts: Mapping[str, Verdict], end: str) -> str:
+    first = next(iter(parts))
+    others = f" ({len(parts) - 1} more parts {end})" if len(parts) > 1 else ""
+    return f"{first}: {parts[first].reason}{others}"
 
 
 def _span(low: float, high: float) -> str:

@@ -11,6 +11,8 @@ Protocol, fixed before measuring:
   is at that level over the number of parts. Statements that must hold in every case are counted,
   not tested. Frequencies by Clopper and Pearson (1934), laws by Dvoretzky, Kiefer and Wolfowitz
   (1956), slopes by resampling the seeds.
+- Thresholds come from the theory, before any measurement. Sample sizes and times were tried on
+  another seed; the stored run is of a seed not looked at while the claims were written.
 - A claim that comes out refuted stays refuted, with its data in claims.csv.
 """
 
@@ -28,7 +30,7 @@ from slth.errors import BadInput
 from slth.stats.verdict import State, Verdict
 
 NAME = "claims"
-SEED = 2026
+SEED = 1998
 COLUMNS = 4
 PAGE = (11.7, 16.5)  # inches: a sheet of A3
 
@@ -66,13 +68,16 @@ def chosen(only: str | None) -> list[int]:
 
 @click.command(help=__doc__.split("\n\n", maxsplit=1)[0])
 @click.option("--only", help="Some claims alone, for example 1,5,7.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=SEED, show_default=True, help="Of every claim."
+)
 @options(NAME)
-def main(only: str | None, **rest: Any) -> None:
+def main(only: str | None, seed: int, **rest: Any) -> None:
     from slth.sweep import Sweep
     from slth.sweep import run as run_sweep
 
     opts = Options(**rest)
-    grid = [{"number": n, "smoke": opts.smoke, "seed": SEED} for n in chosen(only)]
+    grid = [{"number": n, "smoke": opts.smoke, "seed": seed} for n in chosen(only)]
     sweep = Sweep(
         NAME, f"sims.{NAME}:cell", grid, opts.out / f"{NAME}.sqlite", warm=f"sims.{NAME}:warm",
         cost=cost,

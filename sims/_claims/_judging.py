@@ -39,6 +39,16 @@ def weights(seeds: int, rng: np.random.Generator, resamples: int = RESAMPLES) ->
     return rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
 
 
+def packed(table: ArrayLike) -> list[str]:
+    """A table of whole numbers from 0 to 75, a string a column and a character an entry."""
+    return ["".join(chr(48 + n) for n in column) for column in np.asarray(table).T.tolist()]
+
+
+def unpacked(columns: list[str]) -> NDArray[np.int64]:
+    """The table that `packed` packed."""
+    return np.array([[ord(c) - 48 for c in column] for column in columns]).T
+
+
 def between(estimate: float, resampled: ArrayLike, low: float, high: float, what: str) -> Verdict:
     """Whether a quantity lies in [low, high], from its values in resamples `[R]` of the seeds.
 

@@ -13,7 +13,9 @@ from sims._claims._judging import (
     at_most,
     between,
     mean_between,
+    packed,
     together,
+    unpacked,
     weights,
 )
 from sims._claims.subset_sums import equal, n50, needed, slope
@@ -157,7 +159,7 @@ def draw_certificates(ax: Any, data: Data) -> None:
 # -- 10: products of uniforms ----------------------------------------------------------------------
 
 PRODUCT_BITS = list(range(2, 10))
-PRODUCT_TRIALS = 600
+PRODUCT_TRIALS, BATCH = 3000, 20
 DRAWN = 48
 USABLE = 20
 FACTOR = (1.8, 2.2)
@@ -175,22 +177,26 @@ def sample_products(smoke: bool, rng: np.random.Generator) -> Data:
     usable = needed(profiles(rows, threads=1), PRODUCT_BITS).astype(int)
     position = np.concatenate([places + 1, np.full((trials, 1), DRAWN + 1)], axis=1)
     uniform = needed(profiles(rng.uniform(-1, 1, (trials, 16)), threads=1), PRODUCT_BITS)
-    return {
-        "usable": usable,
-        "drawn": np.take_along_axis(position, np.minimum(usable, USABLE + 1) - 1, axis=1),
-        "uniform": uniform.astype(int),
-    }
+    drawn = np.take_along_axis(position, np.minimum(usable, USABLE + 1) - 1, axis=1)
+    tables = {"usable": usable, "drawn": drawn, "uniform": uniform.astype(int)}
+    return {key: packed(table) for key, table in tables.items()}
+
+
+def batches(data: Data) -> dict[str, Floats]:
+    """The least n of each trial, in batches that resample together: `[batches, trials, K]`."""
+    tables = {key: unpacked(data[key]) for key in ("usable", "drawn", "uniform")}
+    return {key: t.reshape(-1, BATCH, t.shape[1]) for key, t in tables.items()}
 
 
 def judge_products(data: Data) -> tuple[Verdict, Control]:
-    share = {
-        key: (equal(len(data[key])), weights(len(data[key]), np.random.default_rng(5)))
-        for key in ("usable", "drawn", "uniform")
+    first = batches(data)
+    size = len(first["uniform"])
+    # the uniform trials are others than the products, so they are resampled apart
+    seeds = {"usable": 5, "drawn": 5, "uniform": 6}
+    n = {
+        key: [n50(first[key], w) for w in (equal(size), weights(size, np.random.default_rng(seed)))]
+        for key, seed in seeds.items()
     }
-    # the uniform trials are others: their resamples must be drawn apart
-    other = weights(len(data["uniform"]), np.random.default_rng(6))
-    share["uniform"] = (share["uniform"][0], other)
-    n = {key: [n50(np.array(data[key]), w) for w in share[key]] for key in share}
     factor = [(drawn / usable).mean(axis=-1) for drawn, usable in zip(
         n["drawn"], n["usable"], strict=True)]  # fmt: skip
 
@@ -211,7 +217,7 @@ def draw_products(ax: Any, data: Data) -> None:
 
     labels = {"drawn": "v·max(0, u), drawn", "usable": "of these, u > 0", "uniform": "uniform"}
     for series, (key, label) in enumerate(labels.items()):
-        first = np.array(data[key])
+        first = batches(data)[key]
         drawn = n50(first, weights(len(first), np.random.default_rng(5), 1000))
         low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
         mid = np.clip(n50(first, equal(len(first)))[0], low, high)

@@ -29,12 +29,13 @@ def needed(profiles: Floats, bits: list[int]) -> Floats:
 def n50(first: Floats, share: Floats) -> Floats:
     """Where the success frequency crosses 1/2, between two whole n by a straight line.
 
-    first: the n from which on a trial succeeds, `[trials, K]`; share: the trials' weights `[R,
-    trials]`. Returns `[R, K]`.
+    first: the n from which on a trial succeeds, `[trials, K]` or in batches `[batches, trials, K]`;
+    share: weights of the trials or batches `[R, ...]`. Returns `[R, K]`.
     """
     first = np.asarray(first)
-    most = int(first.max())
-    rates = np.stack([share @ (first <= n) for n in range(most + 1)], axis=-1)  # [R, K, n]
+    first = first[:, None] if first.ndim == 2 else first
+    done = [(first <= n).mean(axis=1) for n in range(int(first.max()) + 1)]
+    rates = np.stack([share @ d for d in done], axis=-1)  # [R, K, n]
     at = (rates < 0.5).sum(axis=-1)
     low = np.take_along_axis(rates, at[..., None] - 1, -1)[..., 0]
     high = np.take_along_axis(rates, at[..., None], -1)[..., 0]

@@ -147,6 +147,6 @@ CLAIMS = (
         f"{DEPTHS}, {TARGETS} targets each, {PERTURBATIONS} weight errors at ±ε_w, a domain of "
         f"{INPUTS} inputs (some errors only, so a violation is conclusive); or ln(error per "
         f"weight error) of ReLU networks rising by over max(0, ln norm) + {EXTRA} a layer.",
-        sample_depth, judge_depth, draw_depth, 6.0,
+        sample_depth, judge_depth, draw_depth, 0.4,
     ),
 )  # fmt: skip

@@ -236,7 +236,7 @@ CLAIMS = (
         f"ε = {EPSILON}, {RUNS} runs of {STEPS} values, v exact as a union of intervals: a "
         f"growth outside [1, 2], or a mean growth off by {MARGIN:.0%} in one of {len(BINS) - 1} "
         "bins of v.",
-        sample_recursion, judge_recursion, draw_recursion, 4.0,
+        sample_recursion, judge_recursion, draw_recursion, 1.0,
     ),
     Claim(
         8,
@@ -247,7 +247,7 @@ CLAIMS = (
         f"More than δ = {DELTA} of {CERTIFIED_TRIALS} trials fail at the certified n, tolerance "
         f"{', '.join(map(str, TOLERANCES))}. A trial not covered by its first {LOOKED_AT[-1]} "
         "values counts as failed, which can only hurt the claim.",
-        sample_certificates, judge_certificates, draw_certificates, 6.0,
+        sample_certificates, judge_certificates, draw_certificates, 3.0,
     ),
     Claim(
         10,
@@ -257,6 +257,6 @@ CLAIMS = (
         "argument of Pensia et al. (2020), Corollaries 1 and 2.",
         f"n50 at k = 2 … 9 bits, {PRODUCT_TRIALS} trials: mean factor outside {list(FACTOR)}, or "
         f"slopes that differ by more than {SAME_SLOPE} values a bit.",
-        sample_products, judge_products, draw_products, 5.0,
+        sample_products, judge_products, draw_products, 8.0,
     ),
 )  # fmt: skip

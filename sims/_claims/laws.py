@@ -294,7 +294,7 @@ CLAIMS = (
         "Pensia et al. (2020), Corollary 1.",
         f"Distribution function of {PRODUCTS} products of a source's own weights off by more than "
         f"{MARGIN}, or one of {CELLS} cells of [−1/2, 1/2] with less than its share of ln(2)/2.",
-        sample_product, judge_product, draw_product, 2.0,
+        sample_product, judge_product, draw_product, 0.3,
     ),
     Claim(
         12,
@@ -304,7 +304,7 @@ CLAIMS = (
         "lowest takes of the order of γ^k draws, for every k: Orseau et al. (2020) for the law.",
         f"γ = {GAMMA}, (k, δ) in {COUPONS}, {COLLECTIONS} collections: failure above δ or below "
         f"{NEAR}·δ; slope of ln(wait) against k off ln γ by more than {SPREAD:.0%}, k in {DEPTHS}.",
-        sample_coupons, judge_coupons, draw_coupons, 4.0,
+        sample_coupons, judge_coupons, draw_coupons, 0.8,
     ),
     Claim(
         13,
@@ -314,7 +314,7 @@ CLAIMS = (
         "and with given signs at least 1/(8k), for every k (derived here, idea of Orseau et al. "
         "(2020)).",
         f"A category of k in {CATEGORIES} below that, among {PAIRS} pairs.",
-        sample_categories, judge_categories, draw_categories, 6.0,
+        sample_categories, judge_categories, draw_categories, 1.5,
     ),
     Claim(
         14,
@@ -324,6 +324,6 @@ CLAIMS = (
         "Orseau et al. (2020)).",
         f"Failure above δ in one of {len(FILLINGS)} cases, K in (4, 20), n in (1, 10, 40), δ in "
         f"(0.1, 0.01); {FILLED_TRIALS} trials each.",
-        sample_filling, judge_filling, draw_filling, 2.0,
+        sample_filling, judge_filling, draw_filling, 0.1,
     ),
 )  # fmt: skip

@@ -223,7 +223,7 @@ CLAIMS = (
         "(2020).",
         f"A violation among {GREEDY_TRIALS} trials with weights at and between the ends, k = "
         f"{TERMS}, for some γ in 1.2, 1.3, 1.5, 1.6, φ and three R; or none for one of {ABOVE}.",
-        sample_golden, judge_golden, draw_golden, 3.0,
+        sample_golden, judge_golden, draw_golden, 0.7,
     ),
     Claim(
         15,
@@ -233,6 +233,6 @@ CLAIMS = (
         "k ln k: derived here, construction of Orseau et al. (2020).",
         f"3 → 3, δ = {LAYER_DELTA}, ε in {EPSILONS}: more than δ of {LAYERS} layers lack a "
         f"category or miss ε; or d ln M / d ln k of the measured need outside {list(ORDER)}.",
-        sample_layer, judge_layer, draw_layer, 15.0,
+        sample_layer, judge_layer, draw_layer, 5.0,
     ),
 )  # fmt: skip

@@ -146,7 +146,7 @@ def draw_counting(ax: Any, data: Data) -> None:
     for series, name in enumerate(("uniform", "doubling")):
         mid, most = np.array(data["median"][name]), np.array(data["most"][name])
         plot.band(ax, n, mid, mid, most, f"{name}, median to best", series=series)
-    ax.set(xlabel="values n [1]", ylabel="log2(T/2η) [bit]")
+    ax.set(xlabel="values n [1]", ylabel="log2(T/2η) [bit]", ylim=(-0.5, 26))
     plot.legend(ax)
 
 
@@ -160,7 +160,7 @@ CLAIMS = (
         f"Slope of n50 over k = {BITS[FITTED][0]} … {BITS[FITTED][-1]} within [1, 1.3]; "
         f"{TRIALS} trials of all 2^n sums, {RESAMPLES} resamples of the trials. (Below 1 is "
         "impossible only asymptotically; the offset ½·log2 n lifts it above 1 here.)",
-        sample_threshold, judge_threshold, draw_threshold, 6.0,
+        sample_threshold, judge_threshold, draw_threshold, 5.0,
     ),
     Claim(
         5,
@@ -169,6 +169,6 @@ CLAIMS = (
         "n ≥ log2(T/2η), because 2^n sums cover a measure of at most 2^n·2η (derived here).",
         f"Any violation, over n ≤ {COUNTED[-1]}, four laws with {COUNTING_TRIALS} draws each, and "
         "the powers of two, which attain it.",
-        sample_counting, judge_counting, draw_counting, 2.0,
+        sample_counting, judge_counting, draw_counting, 0.2,
     ),
 )  # fmt: skip

@@ -182,7 +182,7 @@ CLAIMS = (
         "(2020).",
         f"The quadratic coefficient of n over k = 3 … 7 stays at most {CURVATURE} values a bit² "
         f"(the first reads about 2 values a bit); {TRIALS} trials of all 2^n sums.",
-        sample_confidence, judge_confidence, draw_confidence, 6.0,
+        sample_confidence, judge_confidence, draw_confidence, 2.0,
     ),
     Claim(
         6,

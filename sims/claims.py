@@ -9,8 +9,9 @@ Protocol, fixed before measuring:
   correction over all claims of the run and any wrong word among them has a chance of at most 1 %.
   A claim of several parts is supported where each part is at that level, and refuted where one part
   is at that level over the number of parts. Statements that must hold in every case are counted,
-  not tested. Frequencies by Clopper and Pearson (1934), laws by Dvoretzky, Kiefer and Wolfowitz
-  (1956), slopes by resampling the seeds.
+  not tested. Frequencies by Clopper and Pearson (1934) and laws by Dvoretzky, Kiefer and Wolfowitz
+  (1956) keep their level exactly; slopes by resampling the seeds and means by the normal law keep
+  it approximately.
 - Thresholds come from the theory, before any measurement. Sample sizes and times were tried on
   another seed; the stored run is of a seed not looked at while the claims were written.
 - A claim that comes out refuted stays refuted, with its data in claims.csv.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sims import _claims
+from sims import _claims, _protocol
 from sims import claims as simulation
 from sims._claims import _judging, claims
 from sims._protocol import Control
@@ -17,6 +18,7 @@ from slth import plot
 from slth.stats import FALSE_ALARM, settle
 from slth.stats.verdict import State, Verdict
 
+FIGURES = Path(__file__).parents[1] / "sims" / "figures"
 NUMBERS = list(claims())
 STATES = {str(state) for state in State}
 
@@ -88,6 +90,24 @@ def test_a_missing_claim_is_refused() -> None:
     for only in ("99", "a", ""):
         with pytest.raises(BadInput, match="only"):
             simulation.chosen(only)
+
+
+def test_the_stored_run_follows_from_its_stored_data() -> None:
+    if not (FIGURES / "claims.csv").exists():
+        pytest.skip("no stored run yet")
+    rows = _protocol.read_table(FIGURES / "claims.csv")
+    kept = json.loads((FIGURES / "claims.json").read_text("utf-8"))
+    assert [row["number"] for row in rows] == NUMBERS
+    assert {(row["smoke"], row["seed"]) for row in rows} == {(False, simulation.SEED)}
+    for row in rows:
+        again = simulation.rejudged(row)
+        assert again["verdict"]["state"] == row["verdict"]["state"], row["number"]
+        assert again["control"]["state"] == row["control"]["verdict"]["state"] == "refuted"
+    found = simulation.analyse(rows).to_json()
+    for part in ("verdicts", "controls"):
+        assert {k: v["state"] for k, v in found[part].items()} == {
+            k: v["state"] for k, v in kept[part].items()
+        }
 
 
 # -- the judging ----------------------------------------------------------------------------------

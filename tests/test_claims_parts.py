@@ -88,6 +88,12 @@ def test_mean_hits_are_those_counted() -> None:
         assert abs(counted[:, k].mean() - first_moment.mean_hits(8, z, e)) < 5 * error[k]
 
 
+def test_mean_hits_of_one_and_two_values() -> None:
+    """One value: an interval of length 0.1, density 1/2; two: both, and their triangular sum."""
+    assert first_moment.mean_hits(1, 0.3, 0.05) == pytest.approx(0.05)
+    assert first_moment.mean_hits(2, 0.3, 0.05) == pytest.approx(0.1 + 0.1 * (2 - 0.3) / 4)
+
+
 def test_hits_are_counted_one_by_one() -> None:
     rows = np.random.default_rng(3).uniform(-1, 1, (10, 7))
     found = first_moment.hits(rows, [(0.2, 0.1)])[:, 0]
@@ -118,6 +124,13 @@ def test_covered_measure_is_that_of_a_fine_grid() -> None:
         assert measure == pytest.approx(indicator(z, count).mean(), abs=2e-3)
 
 
+def test_unions_swallow_what_lies_inside() -> None:
+    low, high = growth.united(
+        np.array([0.5, 0.0, 0.1, 0.2, 0.9]), np.array([0.7, 0.4, 0.2, 0.3, 1])
+    )
+    assert (low.tolist(), high.tolist()) == ([0.0, 0.5, 0.9], [0.4, 0.7, 1.0])
+
+
 # -- laws and categories ---------------------------------------------------------------------------
 
 
@@ -142,6 +155,7 @@ def test_intervals_and_missing_ones() -> None:
     assert laws.interval(size, 3).tolist() == [0, 0, 1, 2, 3, -1]
     assert laws.missed(np.array([[0, 1, 2], [0, 0, 2], [2, 1, 0], [3, 1, 0]]), 3) == 2
     assert laws.missed(np.array([[-1, 1, 0]]), 3) == 1
+    assert laws.missed(np.array([[0, 1, 2, 3], [2, 1, 0, -1]]), 3) == 0
 
 
 # -- greedy, layers, depth -------------------------------------------------------------------------
@@ -197,6 +211,14 @@ def test_the_depth_lemma_in_its_scalar_case() -> None:
     np.testing.assert_allclose(size, depth.EPSILON / math.e)
     found = depth.worst_error("relu", layers, x, size, 4, np.random.default_rng(9))
     np.testing.assert_allclose(found, size)
+
+
+def test_the_lemmas_tolerance_by_hand() -> None:
+    most = np.array([2.0])
+    by_hand = depth.EPSILON / (math.e * 3 * 4**1.5 * 2.0 * 2.0**3)
+    assert depth.tolerance("logistic", 3, 4, most, 2.0)[0] == pytest.approx(by_hand)
+    assert depth.tolerance("logistic", 3, 4, most, 2.0, False)[0] == pytest.approx(64 * by_hand)
+    assert depth.tolerance("relu", 3, 4, most / 1e9, 1.0)[0] == 1 / 12
 
 
 def test_targets_have_the_norm_they_claim() -> None:

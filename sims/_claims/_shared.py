@@ -32,10 +32,14 @@ def every(parts: Mapping[str, Verdict]) -> Verdict:
     return Verdict(State.REFUTED, reason, p_value, evidence)
 
 
-def mean_within(x: ArrayLike, low: float, high: float, what: str, seed: int = 1) -> Verdict:
-    """Whether the mean over seeds of x `[seeds]` lies in [low, high], by resampling the seeds."""
+def mean_within(x: ArrayLike, low: float, high: float, what: str, parts: int = 1) -> Verdict:
+    """Whether the mean over seeds of x `[seeds]` lies in [low, high], by resampling the seeds.
+
+    parts: of the claim; the more there are, the smaller a p-value one of them must reach to refute.
+    """
     values = np.asarray(x, dtype=np.float64)
-    share = weights(len(values), np.random.default_rng(seed))
+    resamples = RESAMPLES * -(-parts // 3)
+    share = weights(len(values), np.random.default_rng(1), resamples)
     return between(values.mean(), share @ values, low, high, what)
 
 

@@ -250,7 +250,7 @@ def judge_density(data: Data) -> tuple[Verdict, Control]:
     def found(shares: str, wrong: str) -> dict[str, Verdict]:
         table = np.array(data[shares])
         parts = {
-            f"n = {n}": mean_within(x, *KEPT, "kept over usable")
+            f"n = {n}": mean_within(x, *KEPT, "kept over usable", len(table.T))
             for n, x in zip(data["n"], table.T, strict=True)
         }
         return {"sizes": exact("sizes of all matrices", data[wrong], data["shapes"]), **parts}

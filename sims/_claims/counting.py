@@ -137,7 +137,8 @@ def draw_packing(ax: Any, data: Data) -> None:
     plot.curve(ax, n, np.minimum(2.0**n, data["targets"]), "bound 2^N", series=1)
     plot.curve(ax, [4], [data["redrawn"]], "redrawn for each", series=2, marked=True)
     plot.log_scale(ax, "y")
-    ax.set(xlabel="prunable weights N [1]", ylabel=f"of {data['targets']} targets [1]", ylim=(0.8, 90))
+    count = f"of {data['targets']} targets [1]"
+    ax.set(xlabel="prunable weights N [1]", ylabel=count, ylim=(0.8, 90))
     plot.legend(ax, loc="lower right")
 
 

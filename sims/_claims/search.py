@@ -215,9 +215,15 @@ def judge_supermasks(data: Data) -> tuple[Verdict, Control]:
 def draw_supermasks(ax: Any, data: Data) -> None:
     from slth import plot
 
-    names = {"large_final_same_sign": "large, same sign", "large_final": "large final",
-             "magnitude_increase": "increase", "movement": "movement",
-             "large_init": "large initial", "random": "random", "small_final": "small final"}  # fmt: skip
+    names = {
+        "large_final_same_sign": "large, same sign",
+        "large_final": "large final",
+        "magnitude_increase": "increase",
+        "movement": "movement",
+        "large_init": "large initial",
+        "random": "random",
+        "small_final": "small final",
+    }
     for series, (name, label) in enumerate(names.items()):
         plot.band(ax, data["rounds"], *spread(data["own"][name]), label, series=series)
     ax.set(

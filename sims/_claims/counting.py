@@ -139,7 +139,7 @@ def draw_packing(ax: Any, data: Data) -> None:
     plot.log_scale(ax, "y")
     count = f"of {data['targets']} targets [1]"
     ax.set(xlabel="prunable weights N [1]", ylabel=count, ylim=(0.8, 90))
-    plot.legend(ax, loc="lower right")
+    plot.legend(ax, loc="upper left", bbox_to_anchor=(0.1, 0.95))
 
 
 CLAIMS = (

@@ -176,10 +176,12 @@ def draw_price(ax: Any, data: Data) -> None:
         mid = np.clip(n, low, high)
         label = f"k = {'n/2' if key == 'half' else key}"
         plot.band(ax, BITS, low, mid, high, label, series=series)
+        name = "formula" if series == 0 else "_formula"
         line = [predicted(key, b) for b in BITS]
-        ax.plot(BITS, line, color=plot.COLOURS[series], linewidth=0.7, linestyle=":")
+        (drawn,) = ax.plot(BITS, line, ":", color=plot.COLOURS[series], linewidth=0.8, label=name)
+        drawn.set_gid(f"curve:{name}")
     plot.log_scale(ax, "y")
-    ax.set(xlabel="log2(1/ε) [bit], dotted: formula", ylabel="values n [1]")
+    ax.set(xlabel="log2(1/ε) [bit]", ylabel="values n [1]")
     plot.legend(ax, loc="upper left", ncols=2, columnspacing=1.0)
 
 

@@ -91,7 +91,7 @@ def sphere(points: int, dimension: int, rng: np.random.Generator) -> Floats:
 def sample_propagation(smoke: bool, rng: np.random.Generator) -> Data:
     from slth.construct.pensia import Pensia
 
-    targets, seeds, singles = (1, 6, 500) if smoke else (TARGETS, NETWORK_SEEDS, SINGLES)
+    targets, seeds, singles = (1, 4, 400) if smoke else (TARGETS, NETWORK_SEEDS, SINGLES)
     ratios = []
     for epsilon in EPSILONS * targets:
         tolerance = min(tolerances(DIMS, epsilon))

@@ -97,7 +97,7 @@ def draw_threshold(ax: Any, data: Data) -> None:
     from slth.stats import clopper_pearson
 
     first = np.array(data["integers"])
-    n = np.arange(1, 26)
+    n = np.arange(1, LIMIT + 1)
     for series, column in enumerate((0, len(data["bits"]) // 2, len(data["bits"]) - 1)):
         hits = (first[:, column, None] <= n).sum(axis=0)
         low, high = clopper_pearson(hits, len(first))

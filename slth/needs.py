@@ -5,28 +5,34 @@ subset sums: for each law, tolerance η and failure probability δ the least n w
 the law's interval is within η of a subset sum with probability 1 − δ, between the ends of its 95 %
 interval. Outside the measured grid there is only an extrapolation, and it is called that:
 
-- in δ, the n of a tolerance goes on at the slope in log2(1/δ) of its last measured octaves, which
-  is an exponential tail of the failure probability in n;
+- in δ, the n of a tolerance goes on at its measured slope in log2(1/δ), which is an exponential
+  tail of the failure probability in n, but at no smaller one than 1/log2(1/(1 − c/2)): all values
+  have one sign with probability about (1 − c/2)^n, c the chance of a value not to be 0;
 - in η, beyond the smallest one, n goes on at the slope of the median n in log2(1/η), a line.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slth.errors import BadInput
 
+if TYPE_CHECKING:
+    from slth.bounds import Bound, TargetClass
+
 Floats = NDArray[np.float64]
 FILE = "data/needs.npz"
-TAIL = 4.0  # octaves of δ that a tail's slope is taken over
-STEEP = 3  # fewest points of δ that give a slope
+TAIL = 8.0  # octaves of δ that a tail's slope is taken over, where measured
+SHORT = 6.0  # fewer do not give a slope
 
 
 class NeedKind(StrEnum):
@@ -50,9 +56,13 @@ class Need:
 @dataclass(frozen=True)
 class Table:
     """A law's measured n `[E, D]` over log2(1/η) `[E]` and log2(1/δ) `[D]`, both rising; NaN where
-    a point was out of reach. It does not fall in either direction. reach: of the interval."""
+    a point was out of reach. It does not fall in either direction.
+
+    reach: of the interval; chance: of a value not to be 0.
+    """
 
     reach: float
+    chance: float
     x: Floats
     y: Floats
     value: Floats
@@ -63,41 +73,37 @@ class Table:
         """The need at one point; between points of the grid a line, in each direction."""
         if tolerance >= self.reach:
             return Need(0.0, 0.0, 0.0, NeedKind.COMPUTED)  # the empty set serves
-        x, y = -np.log2(tolerance), -np.log2(delta)
+        x, y = -math.log2(tolerance), -math.log2(delta)
         (i0, i1), (j0, j1) = _around(self.x, x), _around(self.y, y)
-        corners = np.ix_([i0, i1], [j0, j1])
-        inside = self.x[0] <= x <= self.x[-1] and self.y[0] <= y <= self.y[-1]
-        columns = np.maximum.accumulate([self._column(i, float(y)) for i in range(self.x.size)])
+        columns = np.maximum.accumulate([self._column(i, y) for i in range(self.x.size)])
         n = float(np.interp(x, self.x, columns))
-        if inside and not np.isnan(self.high[corners]).any():
-            return Need(n, self.low[i0, j0], self.high[i1, j1], NeedKind.MEASURED)
-        n += max(0.0, x - self.x[-1]) * self.slope
-        return Need(n, np.nan, np.nan, NeedKind.EXTRAPOLATED)
+        inside = self.x[0] <= x <= self.x[-1] and self.y[0] <= y <= self.y[-1]
+        if inside and not np.isnan(self.high[np.ix_([i0, i1], [j0, j1])]).any():
+            low, high = float(self.low[i0, j0]), float(self.high[i1, j1])
+            return Need(n, low, high, NeedKind.MEASURED)
+        n += max(0.0, x - float(self.x[-1])) * self.slope
+        return Need(n, math.nan, math.nan, NeedKind.EXTRAPOLATED)
 
     @property
     def slope(self) -> float:
         """Values per bit of tolerance at the largest measured δ, over the finer half of η."""
-        known = np.flatnonzero(~np.isnan(self.value[:, 0]))
-        fine = known[known.size // 2 :]
-        return max(0.0, float(np.polyfit(self.x[fine], self.value[fine, 0], 1)[0]))
+        half = self.x.size // 2
+        return max(0.0, float(np.polyfit(self.x[half:], self.value[half:, 0], 1)[0]))
 
     def tail(self, row: int) -> float:
-        """Values per bit of δ at the end of a tolerance's measured range; where it is too short,
-        that of the nearest larger tolerance."""
+        """Values per bit of δ at the end of a tolerance's measured range; where that is short, at
+        the end of the nearest larger tolerance's."""
+        least = -1 / math.log2(1 - self.chance / 2)
         for i in range(row, -1, -1):
             known = np.flatnonzero(~np.isnan(self.value[i]))
-            if not known.size:
-                continue
             last = known[self.y[known] >= self.y[known[-1]] - TAIL]
-            if last.size >= STEEP and self.y[last[-1]] - self.y[last[0]] >= TAIL - 1:
-                return max(0.0, float(np.polyfit(self.y[last], self.value[i, last], 1)[0]))
-        raise ValueError("a table whose tails are all too short")
+            if self.y[last[-1]] - self.y[last[0]] >= SHORT:
+                return max(least, float(np.polyfit(self.y[last], self.value[i, last], 1)[0]))
+        return least
 
     def _column(self, row: int, y: float) -> float:
         known = np.flatnonzero(~np.isnan(self.value[row]))
-        if not known.size:
-            return 0.0  # the finer ones have the slope to go on with
-        beyond = max(0.0, y - self.y[known[-1]])
+        beyond = max(0.0, y - float(self.y[known[-1]]))
         measured = float(np.interp(y, self.y[known], self.value[row, known]))
         return measured + (beyond * self.tail(row) if beyond else 0.0)
 
@@ -120,6 +126,7 @@ def tables() -> dict[str, Table]:
         return {
             name: Table(
                 float(data[f"{name}/reach"]),
+                float(data[f"{name}/chance"]),
                 -np.log2(data[f"{name}/etas"]),
                 -np.log2(data["deltas"]),
                 *(data[f"{name}/{part}"] for part in ("value", "low", "high")),
@@ -155,3 +162,114 @@ def _file() -> Any:
     from importlib.resources import files
 
     return files("slth").joinpath(FILE).open("rb")
+
+
+# -- beside a theorem ------------------------------------------------------------------------------
+
+
+def beside(bound: Bound, target: TargetClass, epsilon: float, delta: float) -> list[Need] | None:
+    """What the gadgets that a theorem is about need, a layer; None where none was measured.
+
+    At the theorem's own tolerance and failure probability per gadget, for all weights of the
+    gadget's interval at once; one weight in Malach's pools, whose chance is known.
+    """
+    name = type(bound).__module__.rpartition(".")[2]
+    find = _BESIDE.get(name)
+    found = None if find is None else find(bound, target, epsilon, delta)
+    return None if found is None or None in found else [n for n in found if n is not None]
+
+
+def _covering(products: bool, reach: float, tolerance: float, delta: float) -> Need | None:
+    """The need of the smallest measured interval that holds [−reach, reach]."""
+    if reach <= tolerance:
+        return Need(0.0, 0.0, 0.0, NeedKind.COMPUTED)
+    laws = ("product-quarter", "product") if products else ("uniform", "uniform-one")
+    wide = [law for law in laws if tables()[law].reach >= reach]
+    return need(wide[0], tolerance, delta) if wide else None
+
+
+def _rss(bound: Any, target: TargetClass, epsilon: float, delta: float) -> list[Need | None] | None:
+    if getattr(bound, "form", "explicit") != "explicit" or getattr(bound, "level", "") == "network":
+        return None
+    products = getattr(bound, "law", "uniform") == "product"
+    return [_covering(products, r, epsilon, delta) for r in target.max_entries]
+
+
+def _pensia(bound: Any, target: TargetClass, epsilon: float, delta: float) -> Any:
+    from slth.bounds.pensia import even_tolerances, link_events
+
+    if bound.form != "explicit" or max(target.max_entries) > 1:
+        return None
+    each = delta / link_events(target)
+    return [need("product", eta, each) for eta in even_tolerances(target, epsilon)]
+
+
+def _sparse(bound: Any, target: TargetClass, epsilon: float, delta: float) -> Any:
+    from slth.bounds.pensia import even_tolerances, link_events
+
+    if bound.form != "diamond" or bound.density != 0.5 or max(target.max_entries) > 1:
+        return None
+    each = delta / link_events(target)
+    return [need("sparse-product", eta, each) for eta in even_tolerances(target, epsilon)]
+
+
+def _convolution(bound: Any, target: TargetClass, epsilon: float, delta: float) -> Any:
+    if bound.form != "derived":
+        return None
+    shapes = list(zip(target.dims[:-1], target.dims[1:], target.taps, strict=True))
+    each = delta / sum(2 * a * b * k for a, b, k in shapes)
+    share = min(epsilon, 1.0) / (2 * target.depth)
+    return [need("product", share / (k * a), each) for a, _, k in shapes]
+
+
+def _attention(bound: Any, target: TargetClass, epsilon: float, delta: float) -> Any:
+    if bound.form != "product":
+        return None
+    sizes = [a * b for a, b in target.links]
+    return [need("full-product", epsilon / size, delta / size) for size in sizes]
+
+
+def _depth_plus_one(bound: Any, target: TargetClass, epsilon: float, delta: float) -> Any:
+    from slth.bounds.depth_plus_one import copies
+
+    if bound.form != "derived" or max(target.max_entries) > 1:
+        return None
+    sizes, etas = copies(target, epsilon, delta)
+    found = []
+    for i, ((a, b), eta) in enumerate(zip(target.links, etas, strict=True)):
+        rho = sizes[i + 1] if i + 1 < target.depth else 1
+        each = delta / (target.depth * rho * a * b * (2 if i == 0 else 1))
+        found.append(need("uniform-one" if i else "product", eta, each))
+    return found
+
+
+def _malach(bound: Any, target: TargetClass, epsilon: float, delta: float) -> Any:
+    from slth.bounds.malach import hit_probability
+    from slth.bounds.pensia import even_tolerances, link_events
+
+    if bound.form == "asymptotic" or max(target.max_entries) > 1:
+        return None
+    each, found = delta / link_events(target), []
+    for eta, w in zip(even_tolerances(target, epsilon), target.max_entries, strict=True):
+        if bound.form == "product":
+            chance = hit_probability(eta, w)
+        else:  # u within η/2 of the weight, v of its sign
+            chance = (min(1.0, w + eta / 2) - max(-1.0, w - eta / 2)) / 2 * min(eta / 4, 1.0)
+        if not 0 < chance < 1:  # underflow, or nothing to draw
+            return None
+        n = float(math.ceil(math.log(each) / math.log1p(-chance)))
+        found.append(Need(n, n, n, NeedKind.COMPUTED))
+    return found
+
+
+_BESIDE: dict[str, Callable[[Any, TargetClass, float, float], list[Need | None] | None]] = {
+    "random_subset_sum": _rss,
+    "counting": _rss,
+    "first_moment": _rss,
+    "pensia": _pensia,
+    "random_sparse": _sparse,
+    "convolution": _convolution,
+    "attention": _attention,
+    "depth_plus_one": _depth_plus_one,
+    "malach": _malach,
+}

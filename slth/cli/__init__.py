@@ -270,6 +270,63 @@ def verify(path: str, model: str, state: str | None, as_json: bool) -> int:
     return 0 if report.ok else 1
 
 
+@main.command("bounds")
+@click.argument("name", required=False)
+@click.option("--dims", help="Widths of the target networks, inputs first: 784,500,10.")
+@click.option("--model", metavar="MODEL", help=f"Or the class of one network: {MODEL}.")
+@click.option("--state", help="State dict for module.py:factory.")
+@click.option("--epsilon", type=float, required=True, help="Error of the whole network.")
+@click.option("--delta", type=float, required=True, help="Failure probability.")
+@click.option(
+    "--entries",
+    type=click.Choice(["malach", "one"]),
+    default="malach",
+    show_default=True,
+    help="With --dims: entries up to 1/sqrt(inputs), which every theorem allows, or up to 1.",
+)
+@click.option("--kernels", help="With --dims: sides of convolution kernels, one a layer: 5,3.")
+@click.option("--heads", type=click.IntRange(0), default=0, help="With --dims: attention heads.")
+@click.option("--ball", type=float, help="With --model: inputs of this norm. [default: 1]")
+@click.option("--box", type=(float, float), metavar="LOW HIGH", help="With --model: this box.")
+@as_json
+def bounds_command(
+    name: str | None,
+    dims: str | None,
+    model: str | None,
+    state: str | None,
+    epsilon: float,
+    delta: float,
+    entries: str,
+    kernels: str | None,
+    heads: int,
+    ball: float | None,
+    box: tuple[float, float] | None,
+    as_json: bool,
+) -> int:
+    """What does every theorem ask for: how many random values, how wide a network, how certain?
+
+    Beside each number stand where it comes from, whether its hypotheses hold for targets of these
+    widths (norms at most 1, the unit ball) or for MODEL, and the measured need. NAME, such as
+    `pensia` or `fixed-size:lower`, shows one theorem in full. A theorem that says nothing at the
+    point asked is silent, with the reason; asked for by name, it is refused with exit status 2.
+
+    \b
+    Example:  slth bounds --dims 784,500,10 --epsilon 0.01 --delta 0.01
+    """
+    from slth.cli import bounds
+
+    target = bounds.target_class(dims, entries, kernels, heads, model, state, ball, box)
+    bounds.check_point(target, epsilon, delta)
+    head = bounds.describe(target, epsilon, delta)
+    if name is None:
+        found = bounds.rows(target, epsilon, delta)
+        bounds.show_json(found) if as_json else bounds.show_rows(found, head)
+    else:
+        found = bounds.single(name, target, epsilon, delta)
+        bounds.show_json(found) if as_json else bounds.show_single(found, head)
+    return 0
+
+
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("name", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)

@@ -1,0 +1,389 @@
+"""`slth bounds`: what every theorem asks for at one point, beside what was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from slth import bounds
+from slth.bounds import Bound, Kind, Provenance, TargetClass, unit_class
+from slth.cli.show import plain
+from slth.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from slth.bounds import Size
+
+MOST_WIDTH, MOST_LAYERS = 10**9, 1000
+GROUPS = (
+    "Explicit: so much suffices",
+    "Rates: C times this, with a constant C that nobody has computed",
+    "Lower bounds: with less it cannot be done",
+    "Others",
+    "From memory, unverified: for display only, never used as a bound",
+)
+EXPLICIT, RATE, LOWER, OTHER, DISPLAY = range(5)
+WIDE = 96  # columns of a terminal that need no folding
+HEADERS = {
+    "n a weight": "n a\nweight",
+    "hidden width": "hidden\nwidth",
+    "random weights": "random\nweights",
+}
+
+
+# -- the class -------------------------------------------------------------------------------------
+
+
+def target_class(
+    dims: str | None,
+    entries: str,
+    kernels: str | None,
+    heads: int,
+    model: str | None,
+    state: str | None,
+    ball: float | None,
+    box: tuple[float, float] | None,
+) -> TargetClass:
+    """The class that the options describe: networks of some widths, or that of one network."""
+    if (dims is None) == (model is None):
+        raise click.UsageError("give --dims or --model, one of them", click.get_current_context())
+    if model is None:
+        if ball is not None or box is not None or state is not None:
+            raise click.UsageError("--ball, --box and --state go with --model")
+        assert dims is not None
+        widths = whole("--dims", dims, MOST_LAYERS + 1, MOST_WIDTH)
+        if len(widths) < 2:
+            allowed = f"2 to {MOST_LAYERS + 1} whole numbers with commas between"
+            raise BadInput("--dims", dims, allowed, "give inputs and outputs too: 784,500,10")
+        sides = None if kernels is None else whole("--kernels", kernels, MOST_LAYERS, 1000)
+        return unit_class(*widths, entries=entries, kernels=sides, heads=heads)  # type: ignore[arg-type]
+    from slth.cli import inputs
+    from slth.domain import Ball
+
+    if kernels is not None or heads:
+        raise click.UsageError("--kernels and --heads go with --dims")
+    target = inputs.target(model, state)
+    over = inputs.domain(target, ball, box) or Ball(1.0, target.dims[0])
+    return bounds.facts(target, over)
+
+
+def whole(name: str, text: str, most: int, largest: int) -> tuple[int, ...]:
+    """Whole numbers >= 1 with commas between."""
+    allowed = f"at most {most} whole numbers from 1 to {largest:g} with commas between"
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not 1 <= len(found) <= most or not all(1 <= n <= largest for n in found):
+        raise BadInput(name, text, allowed, "for example 784,500,10")
+    return found
+
+
+def check_point(target: TargetClass, epsilon: float, delta: float) -> None:
+    """Raise BadInput where no theorem could say anything: the zero network would do, or δ is no
+    probability of failure."""
+    size = target.input_radius * math.prod(target.spectral_norms)
+    most = math.inf if target.biases or target.heads or target.kernels else size
+    if not bounds.LEAST_EPSILON <= epsilon < most:
+        allowed = f"a number from {bounds.LEAST_EPSILON:g}" + (
+            f" to below {most:.6g}, the largest value in the class"
+            if math.isfinite(most)
+            else " on, and finite"
+        )
+        remedy = "a larger one" if epsilon < most else "a smaller one: here the zero network serves"
+        raise BadInput("--epsilon", epsilon, allowed, f"choose {remedy}")
+    if not 1e-200 <= delta < 1:
+        remedy = "choose a failure probability such as 0.01"
+        raise BadInput("--delta", delta, "a number from 1e-200 to below 1", remedy)
+
+
+# -- the facts -------------------------------------------------------------------------------------
+
+
+def variants(name: str | None = None) -> Iterator[tuple[str, str, Bound]]:
+    """(theorem, variant, bound) of all theorems, or of NAME or NAME:VARIANT."""
+    asked, _, form = (name or "").replace("-", "_").partition(":")
+    if name is not None and asked not in bounds.bounds():
+        known = ", ".join(n.replace("_", "-") for n in bounds.bounds())
+        raise BadInput("NAME", name, known, "choose one of these")
+    for theorem in (asked,) if name is not None else bounds.bounds():
+        found = bounds.load(theorem).variants()
+        labels = [label(bound, found) for bound in found]
+        if form and form not in [one.replace("-", "_") for one in labels]:
+            known = ", ".join(f"{theorem}:{one}".replace("_", "-") for one in labels if one)
+            raise BadInput("NAME", name, known or theorem, "choose one of these")
+        for one, bound in zip(labels, found, strict=True):
+            if not form or one.replace("-", "_") == form:
+                yield theorem, one, bound
+
+
+def label(bound: Bound, among: Sequence[Bound]) -> str:
+    """The values of the fields in which a theorem's variants differ; empty for a single one."""
+    fields = [field.name for field in dataclasses.fields(bound)]  # type: ignore[arg-type]
+    differ = [f for f in fields if len({getattr(other, f) for other in among}) > 1]
+    return "-".join(str(getattr(bound, f)) for f in differ)
+
+
+def row(
+    name: str, variant: str, bound: Bound, target: TargetClass, epsilon: float, delta: float
+) -> dict[str, Any]:
+    """One theorem's numbers; null where the point lies outside its limits."""
+    low, high = bound.limits(target)
+    speaks = low < epsilon < high
+    size, value, silent = None, [], bound.silence(target, epsilon, delta)
+    try:
+        if speaks:
+            value = [float(v) for v in bound.ask(target, epsilon, delta).flat]
+            size = bound.size(target, epsilon, delta)
+    except BadInput as error:  # beyond what its formula can be evaluated at
+        silent.append(str(error))
+    group = group_of(bound, target)
+    samples = size.samples if size is not None else None
+    return {
+        "name": name,
+        "variant": variant,
+        "theorem": bound.citation.short,
+        "group": ("explicit", "rate", "lower", "other", "display")[group],
+        "kind": str(bound.kind),
+        "provenance": str(bound.provenance),
+        "quantity": bound.statement.quantity,
+        "value": value,
+        "rate": max(value) if value and bound.kind == Kind.ASYMPTOTIC else None,
+        "samples": max(samples) if samples else None,
+        "width": max(size.widths) if size is not None and size.widths else None,
+        "weights": size.weights if size is not None else None,
+        "hypotheses": bound.hypotheses(target),
+        "silent": silent,
+        **needed(bound, target, epsilon, delta, samples, group, not silent),
+    }
+
+
+def group_of(bound: Bound, target: TargetClass) -> int:
+    """Which table a bound belongs to, whatever the point asked about."""
+    if bound.provenance == Provenance.REMEMBERED:
+        return DISPLAY
+    if bound.kind == Kind.ASYMPTOTIC:
+        return RATE
+    low, high = bound.limits(target)
+    size: Size | None = bound.size(target, low + min(high - low, 1.0) / 2, 0.5)
+    return OTHER if size is None else LOWER if size.least else EXPLICIT
+
+
+def needed(
+    bound: Bound, target: TargetClass, epsilon: float, delta: float,
+    samples: tuple[float, ...] | None, group: int, speaks: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """The need in the layer whose n is shown, and the slack: the theorem's n over it, or it over a
+    lower bound."""
+    from slth.needs import beside
+
+    found = beside(bound, target, epsilon, delta) if samples and speaks else None
+    if not found or not samples or group not in (EXPLICIT, LOWER):
+        return dict.fromkeys(("need", "need_low", "need_high", "need_kind", "slack"))
+    layer = samples.index(max(samples))
+    need, asked = found[layer], samples[layer]
+    above, below = (need.n, asked) if group == LOWER else (asked, need.n)
+    known = not math.isnan(need.low)
+    return {
+        "need": need.n,
+        "need_low": need.low if known else None,
+        "need_high": need.high if known else None,
+        "need_kind": str(need.kind),
+        "slack": above / below if below > 0 else None,
+    }
+
+
+def rows(target: TargetClass, epsilon: float, delta: float) -> list[dict[str, Any]]:
+    """Every variant of every theorem: those that suffice, rates, lower bounds, others, remembered
+    ones; by year in each group."""
+    found = [
+        (group_of(b, target), b.citation.year, row(n, v, b, target, epsilon, delta))
+        for n, v, b in variants()
+    ]
+    return [entry for _, _, entry in sorted(found, key=lambda item: item[:2])]
+
+
+def single(name: str, target: TargetClass, epsilon: float, delta: float) -> list[dict[str, Any]]:
+    """The variants of one theorem, with their statements; BadInput outside the limits of any."""
+    found, chosen = [], list(variants(name))
+    for theorem, variant, bound in chosen:
+        try:
+            bound.ask(target, epsilon, delta)
+        except BadInput as error:
+            full = f"{theorem}:{variant}".replace("_", "-").rstrip(":")
+            others = [v for _, v, _ in chosen if v != variant]
+            hint = f", or ask for one variant: {theorem}:{others[0]}" if others else ""
+            remedy = error.remedy + hint.replace("_", "-")
+            raise BadInput(f"--epsilon for {full}", epsilon, error.allowed, remedy) from None
+        statement = bound.statement
+        found.append(
+            {
+                **row(theorem, variant, bound, target, epsilon, delta),
+                "citation": str(bound.citation),
+                "statement": statement.text,
+                "formula": bound.latex,
+                "epsilon_is": statement.epsilon,
+                "algorithm": statement.algorithm,
+            }
+        )
+    return found
+
+
+# -- what is printed -------------------------------------------------------------------------------
+
+
+def number(value: float | None) -> str:
+    """Whole below 10^5, else like 3.1e12; a dash for nothing."""
+    if value is None:
+        return "–"
+    if value < 1e5:
+        return f"{math.ceil(value - 1e-9)}"
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits}e{int(power)}"
+
+
+def short(value: float | None) -> str:
+    """Three digits of something that need not be whole."""
+    return "–" if value is None else f"{value:.3g}" if value < 1e4 else number(value)
+
+
+def need_text(entry: dict[str, Any]) -> str:
+    if entry["need"] is None:
+        return "–"
+    if entry["need_kind"] == "extrapolated":
+        return f"≈{number(entry['need'])} extrap."
+    if entry["need_kind"] == "computed":
+        return f"{number(entry['need'])} computed"
+    return f"{number(entry['need'])} [{number(entry['need_low'])}, {number(entry['need_high'])}]"
+
+
+def describe(target: TargetClass, epsilon: float, delta: float) -> str:
+    """The class and the point in a sentence."""
+    widths = "-".join(map(str, target.dims)) if target.depth <= 12 else f"{target.depth} layers"
+    kind = "convolutions" if target.kernels else "attention" if target.heads else "ReLU networks"
+    return (
+        f"Targets: {kind} {widths}{', biases' if target.biases else ''}, norms at most "
+        f"{max(target.spectral_norms):.4g}, entries at most {max(target.max_entries):.4g}, inputs "
+        f"of norm at most {target.input_radius:.4g}; ε = {epsilon:g}, δ = {delta:g}. Numbers are "
+        "of the largest layer."
+    )
+
+
+def show_rows(found: list[dict[str, Any]], head: str) -> None:
+    """A table a group, then the sentences that the marks in them stand for."""
+    from rich.console import Console
+
+    width = Console().width
+    reasons: dict[str, int] = {}
+    for entry in found:
+        for sentence in entry["silent"]:
+            reasons.setdefault(sentence, len(reasons) + 1)
+    parts: list[Any] = [head]
+    for group, title in zip(("explicit", "rate", "lower", "other", "display"), GROUPS, strict=True):
+        mine = [entry for entry in found if entry["group"] == group]
+        if mine:
+            parts += ["", title, table(group, mine, reasons, width)]
+    parts += [
+        "✓: its hypotheses hold; ✗: it is silent here, for the reasons below, and its numbers are "
+        "what its formula gives all the same. need: random values a weight measured to suffice at "
+        "the theorem's own tolerance and δ a gadget, between the ends of a 95 % interval; ≈ is an "
+        "extrapolation, no measurement. slack: the theorem's n over the need; for a lower bound, "
+        "the need over the bound.",
+        *(f"✗{n}: {sentence}" for sentence, n in reasons.items()),
+    ]
+    echo(parts)
+
+
+def table(group: str, found: list[dict[str, Any]], reasons: dict[str, int], width: int) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    columns = {
+        "explicit": ("n a weight", "hidden width", "random weights", "need", "slack"),
+        "rate": ("rate", "of what"),
+        "lower": ("n a weight", "random weights", "need", "slack"),
+        "other": ("number", "of what"),
+        "display": ("number", "of what"),
+    }[group]
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    shown.add_column("theorem", overflow="fold")
+    for column in (*columns, "where from", "holds"):
+        folds = column in ("of what", "where from", "need")
+        shown.add_column(
+            HEADERS.get(column, column),
+            overflow="fold",
+            justify="left" if folds or column == "holds" else "right",
+            no_wrap=not folds,
+            max_width={"need": 9, "where from": 10}.get(column) if width < WIDE else None,
+        )
+    for entry in found:
+        name = entry["name"].replace("_", "-")
+        if entry["variant"]:
+            name += f":{entry['variant']}"
+        largest = short(max(entry["value"], default=None))
+        cells = {
+            "n a weight": number(entry["samples"]),
+            "hidden width": number(entry["width"]),
+            "random weights": number(entry["weights"]),
+            "need": need_text(entry),
+            "slack": short(entry["slack"]),
+            "rate": f"C · {largest}",
+            "number": f"C · {largest}" if entry["rate"] is not None else largest,
+            "of what": entry["quantity"].removesuffix(", up to a universal factor"),
+        }
+        marks = ",".join(str(reasons[s]) for s in entry["silent"])
+        mark = f"✗{marks}" if marks else "✓"
+        shown.add_row(
+            f"{entry['theorem']}\n{name}", *(cells[c] for c in columns), entry["provenance"], mark
+        )
+    return shown
+
+
+def show_single(found: list[dict[str, Any]], head: str) -> None:
+    """Each variant in full, a line a fact."""
+    from slth.cli.show import _table
+
+    parts: list[Any] = [head]
+    for entry in found:
+        name = entry["name"].replace("_", "-")
+        shown = _table(f"{name}:{entry['variant']}" if entry["variant"] else name, entry["theorem"])
+        value = ", ".join(short(v) for v in entry["value"][:8])
+        facts = {
+            "citation": entry["citation"],
+            "where from": f"{entry['provenance']} ({entry['kind']})",
+            "statement": entry["statement"],
+            "ε is": entry["epsilon_is"],
+            "formula": entry["formula"],
+            "algorithm": entry["algorithm"],
+            "hypotheses": " ".join(entry["hypotheses"]) or "hold",
+            "silent": "" if entry["silent"] == entry["hypotheses"] else " ".join(entry["silent"]),
+            entry["quantity"]: f"C · ({value})" if entry["rate"] is not None else value,
+            "n a weight": number(entry["samples"]),
+            "hidden width": number(entry["width"]),
+            "random weights": number(entry["weights"]),
+            "need": need_text(entry),
+            "slack": short(entry["slack"]),
+        }
+        for what, text in facts.items():
+            if text not in ("", "–"):
+                shown.add_row(what, text)
+        parts += ["", shown]
+    echo(parts)
+
+
+def echo(parts: list[Any]) -> None:
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    for part in parts:
+        console.print(part)
+
+
+def show_json(found: list[dict[str, Any]]) -> None:
+    click.echo(json.dumps(plain(found), allow_nan=False))

@@ -295,12 +295,14 @@ CLAIMS = (
         "one layer more",
         "A network of depth L + 1 that builds each hidden neuron several times, its weights subset "
         "sums of plain random values, errs about as much as one of depth 2L at the same tolerance "
-        "a weight: Burkholz (2022), by tolerances that shrink with the layers' norms alone.",
+        "a weight: as it would if layers amplified errors by their norms alone, which is how the "
+        "theorem of Burkholz (2022) is remembered.",
         f"Median ratio of the two errors at L = {DEPTHS[-1]} outside 1/{COMPARABLE:g} … "
         f"{COMPARABLE:g}, whether the copies of a neuron are independent or forced to be equal; or "
         "any error beyond the bound derived here, in which a layer amplifies by the largest Σ|v| "
-        f"of what is kept. {DEPTH_SEEDS} seeds, width {WIDTH}, {COPIES} copies, tolerance "
-        f"{TOLERANCE}, {RESAMPLES} resamples.",
+        f"of what is kept. {DEPTH_SEEDS} seeds, width {WIDTH}, {COPIES} copies and values, "
+        f"tolerance {TOLERANCE} met by the smallest subset (else the nearest), {RESAMPLES} "
+        "resamples.",
         sample_depth, judge_depth, draw_depth, 6.0,
     ),
     Claim(

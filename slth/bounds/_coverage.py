@@ -1,24 +1,35 @@
-"""The dynamic program behind `n_rss(..., method="dynamic")`, evaluated with rounding upward.
+"""The dynamic program behind `n_rss(..., method="dynamic")`, certified by rounding upward.
 
-Of the covered measure v only two facts are used: given the past, the next value has mean
-m(v) = v(1 + (1 − v)/2) and lies in [v, min(2v, 1)]. The largest failure probability that these two
-allow is
+Setting: tolerance τ = ε + b; the interval J = [−1/2 − b, 1/2 + b] of length Λ = 1 + 2b; C the set
+of the z in J within ε of a subset sum whose partial sums stay in J, v = |C| and w = Λ − v. The next
+value X, uniform on [−1, 1], adds N(X) = |(C + X) ∩ (J \\ C)|. If some z in [−1/2, 1/2] is farther
+than τ from all subset sums, [z − b, z + b] is uncovered, so v <= Λ − 2b = 1. (J reaches beyond the
+targets so that a gap at the end of their interval costs as much measure as one inside.)
 
-    F_0(v) = 1 if v <= 1 − ε else 0,
-    F_{t+1}(v) = (upper concave envelope of F_t on [v, min(2v, 1)]) at m(v),
+Let V_t(v) be the largest probability, over sets C with |C| >= v, of ending at or below 1 after t
+more values. Riesz's rearrangement inequality (1930) compares the law of N(X) with that of
+N*(X) = |(C* + X) ∩ W*| for centred intervals of lengths v and w: of equal mean up to b², N* is the
+more spread one, so E h(N(X)) <= E h(N*(X)) + s b² for every convex falling h of steepness at most
+s. N* is 0 with probability 1 − Λ/2, M = min(v, w) with probability |v − w|/2, and else uniform on
+(0, M). Hence, for every convex falling h that lies above V_t(v + ·) on [0, M],
 
-because the largest mean of F_t over laws with a given mean and range is that envelope's value.
-F_t is nonincreasing: for v < v' a law with v's mean and range that stays below a given one of v' is
-G = G' + c(1 − G') with growth 1 + G and c = (v' − v)/(1 + v') for v' <= 1/2, and the same with the
-uncovered measure 1 − v for v >= 1/2. Hence on a grid g_0 < g_1 < ... the step function with value
-F_t(g_i) on [g_i, g_{i+1}) lies above F_t, and its envelope's corners are (g_{i+1}, F_t(g_i)).
-(The envelope of grid values alone would err on the unsafe side.) The grid is geometric in v up to
-1/2 and in 1 − v beyond, so a step of growth is never lost in one cell.
+    V_{t+1}(v) <= (1 − Λ/2) h(0) + (|v − w|/2) h(M) + ∫_0^M h + s b².                          (1)
+
+The program keeps upper bounds G_t of V_t on a grid g_0 < g_1 < ...: V_t falls, so the step function
+with value G_t(g_i) on [g_i, g_{i+1}) lies above it, and h must lie above the corners
+(g_{i+1}, G_t(g_i)). Such h are searched for: straight lines; and, leftwards from the last corner
+before success, the smallest convex function above the corners for one of a few first slopes, its
+left end replaced by a straight line where that is better. The search is not trusted: whatever it
+returns is made convex, raised above every corner and integrated anew. All terms are positive, and
+a factor 1 + 1e-10 covers their rounding. With straight lines alone only mean and range of v' enter:
+the program is then that of the growth recursion of da Cunha et al. (2022), 39 values instead of 36
+at tolerance and δ 0.01. Proof step by step: `proofs/coverage_program.py`.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -26,94 +37,268 @@ from numba import njit
 from slth.bounds import Floats
 from slth.errors import BadInput
 
-POINTS_PER_OCTAVE = 512
+SHARE = 0.6  # of the tolerance for ε, the rest for b; n is flat in it from 0.5 to 0.7
+FINEST, COARSEST = 128, 20  # grid points an octave; between them so that a run takes a second
+LEAST = 1e-12  # smallest tolerance
 STEPS = 100_000
+STARTS = 4  # first slopes that are tried
+WHERE = (0.25, 0.99)  # values of v for which curved h are tried: elsewhere they gain nothing
+MARGIN = 1 + 1e-10
 
 
-def coverage_grid(tolerance: float, points: int = POINTS_PER_OCTAVE) -> Floats:
-    """From the tolerance 2ε up to 1 − ε, then the next float, where success begins."""
-    start, last = np.nextafter(tolerance, 0.0), np.nextafter(1 - tolerance / 2, 1.0)
-    below = _geometric(start, min(0.5, last), points)
-    above = 1 - _geometric(1 - last, 0.5, points)[::-1] if last > 0.5 else np.empty(0)
-    inner = np.concatenate([below, above])
-    inner = np.unique(inner[(inner > start) & (inner < last)])
-    return np.concatenate([[start], inner, [last, np.nextafter(last, 2.0)]])
+class Program:
+    """The program for one tolerance in [1e-12, 1/2), run as far as it was asked so far.
+
+    points: of the grid per octave; by default fewer for a smaller tolerance, whose grid is longer.
+    """
+
+    def __init__(self, tolerance: float, points: int | None = None) -> None:
+        if not LEAST <= tolerance < 0.5:
+            allowed = f"a number in [{LEAST:g}, 1/2) by dynamic programming"
+            raise BadInput("tolerance", tolerance, allowed, 'use method="phases"')
+        epsilon = SHARE * tolerance
+        # ε + b <= τ, with b on a lattice on which Λ = 1 + 2b is exact
+        self.margin = math.floor((tolerance - epsilon) * 2.0**51) * 2.0**-51
+        self.length = 1 + 2 * self.margin
+        if points is None:
+            octaves = -math.log2(2 * epsilon) - math.log2(2 * self.margin)
+            points = min(FINEST, max(COARSEST, int(20_000 / octaves**2)))
+        self.grid = coverage_grid(2 * epsilon, self.length, points)
+        self._now = np.ones(self.grid.size)
+        self._now[-1] = 0.0
+        self._curve = [1.0]
+
+    def curve(self, steps: int) -> Floats:
+        """G_0, ..., G_steps at the start v = 2ε: `[steps + 1]` bounds on the failure probability
+        of that many values."""
+        while len(self._curve) <= steps:
+            self._now = self.step(self._now)
+            self._curve.append(float(self._now[0]))
+        return np.array(self._curve[: steps + 1])
+
+    def step(self, failure: Floats) -> Floats:
+        """G_{t+1} from G_t, both `[grid]`."""
+        after: Floats = coverage_step(self.grid, failure, self.length, self.margin)[0]
+        return after
+
+    def least_steps(self, delta: float) -> int:
+        """The least n with G_n <= δ."""
+        for step in range(STEPS):
+            if self.curve(step)[-1] <= delta:
+                return step
+        raise BadInput("delta", delta, f"reached within {STEPS} steps", 'use method="phases"')
 
 
-def _geometric(low: float, high: float, points: int) -> Floats:
-    if low >= high:
-        return np.array([low])
-    return np.geomspace(low, high, max(2, int(np.ceil(points * np.log2(high / low)) + 1)))
+@lru_cache(maxsize=256)
+def program(tolerance: float) -> Program:
+    """The program for this tolerance, kept: further questions go on from where it stands."""
+    return Program(tolerance)
+
+
+def coverage_grid(start: float, length: float, points: int) -> Floats:
+    """From `start`, or just below, to below 1, then the float after 1, where success begins.
+
+    Geometric in v up to Λ/2 and in Λ − v beyond, with the same spacing where the two meet:
+    neighbouring cells of very different size would spoil the slopes of h.
+    """
+    half, gap = length / 2, length - 1
+    low = half * np.exp2(-np.arange(_cells(half / start, points), -1, -1) / points)
+    late = np.empty(0)
+    if gap < half:
+        cells = _cells(half / gap, points)
+        late = length - half * np.exp2(-math.log2(half / gap) * np.arange(1, cells) / cells)
+    inner = np.concatenate([low, late])
+    return np.append(inner[inner < 1.0], np.nextafter(1.0, 2.0))
+
+
+def _cells(ratio: float, points: int) -> int:
+    return max(1, math.ceil(points * math.log2(ratio)))
 
 
 @njit(cache=True, nogil=True)
-def envelope_step(grid, failure):  # type: ignore[no-untyped-def]
-    """F_{t+1} on the grid `[m]` from F_t; a monotone-chain hull per point, left to right."""
+def coverage_step(grid, failure, length, margin):  # type: ignore[no-untyped-def]
+    """G_{t+1} on the grid `[m]` from G_t, and what (1) was used with.
+
+    The choices `[m, 2]`: first slope and number of the corner up to which a line replaces the
+    left end of h; the number is −1 for a straight line over everything.
+    """
     size = grid.size
     result = np.zeros(size)
-    hull_x = np.empty(size + 2)
-    hull_y = np.empty(size + 2)
+    choices = np.zeros((size, 2))
+    work = np.empty((5, size + 2))
+    hull = np.empty(size + 2, dtype=np.int64)
     for j in range(size - 1):  # at the last point success is certain
-        v = grid[j]
-        high = min(2.0 * v, 1.0)
-        # a mean rounded down is on the safe side, since the envelope falls
-        mean = v * (1.0 + 0.5 * (1.0 - v)) * (1.0 - 1e-15)
-        hull_x[0], hull_y[0] = v, failure[j]
-        top = 0
-        i = j
-        while True:
-            inside = i + 1 < size and grid[i + 1] <= high
-            x = grid[i + 1] if inside else high
-            y = failure[i]
-            if x > hull_x[top]:
-                while top > 0 and (hull_y[top] - hull_y[top - 1]) * (x - hull_x[top - 1]) <= (
-                    y - hull_y[top - 1]
-                ) * (hull_x[top] - hull_x[top - 1]):
-                    top -= 1
-                top += 1
-                hull_x[top], hull_y[top] = x, y
-            if not inside:
-                break
-            i += 1
-        k = 1
-        while k < top and hull_x[k] < mean:
-            k += 1
-        share = (mean - hull_x[k - 1]) / (hull_x[k] - hull_x[k - 1])
-        share = min(max(share, 0.0), 1.0)
-        value = hull_y[k - 1] * (1.0 - share) + hull_y[k] * share
-        # Rounding in the chain costs a few ulps of F_t(v), and the value is at least F_t(v)/2.
-        result[j] = min(1.0, value * (1.0 + 1e-13))
-    return result
+        xs, ys, count, last = _corners(grid, failure, j, length, work)
+        law = (grid[j], length, margin)
+        mean = 0.5 * grid[j] * (length - grid[j])
+        slope = _chord(xs, ys, count, mean, hull)
+        best = _line(xs, ys, count, law, slope)
+        chosen = (slope, -1)
+        if WHERE[0] <= grid[j] <= WHERE[1]:
+            first, end = _search(xs, ys, count, last, law, work, hull)
+            value = _replaced(xs, ys, count, last, law, first, end, work)
+            if value < best:
+                best, chosen = value, (first, end)
+        result[j] = min(failure[j], best * MARGIN)  # one more value does no harm
+        choices[j, 0], choices[j, 1] = chosen
+    for j in range(size - 2, -1, -1):  # it falls, whatever was found
+        result[j] = max(result[j], result[j + 1])
+    return result, choices
 
 
-@cache
-def least_steps(tolerance: float, delta: float, points: int = POINTS_PER_OCTAVE) -> int:
-    """The least n with F_n(tolerance) <= δ; tolerance in (0, 1/2)."""
-    if tolerance < 1e-6:
-        raise BadInput(
-            "tolerance", tolerance, ">= 1e-6 by dynamic programming", 'use method="phases"'
-        )
-    grid = coverage_grid(tolerance, points)
-    failure = _start(grid)
-    for step in range(STEPS):
-        if failure[0] <= delta:
-            return step
-        failure = envelope_step(grid, failure)
-    raise BadInput("delta", delta, f"reached within {STEPS} steps", 'use method="phases"')
+@njit(cache=True, nogil=True)
+def _corners(grid, failure, j, length, work):  # type: ignore[no-untyped-def]
+    """Corners (y, height) of the step function on [0, M], seen from v = grid[j]: their number, and
+    which is the last of positive height."""
+    xs, ys = work[0], work[1]
+    v = grid[j]
+    reach = min(v, length - v)
+    xs[0], ys[0] = 0.0, failure[j]
+    count, i = 1, j
+    while i + 1 < grid.size and grid[i + 1] - v < reach:
+        xs[count], ys[count] = grid[i + 1] - v, failure[i]
+        count += 1
+        i += 1
+    cell = xs[count - 1] - xs[count - 2] if count > 2 else 0.0
+    if failure[i] > 0.0 and reach - xs[count - 1] < 0.5 * cell:
+        xs[count - 1] = reach  # a corner moved right is on the safe side, a tiny cell is a trap
+    else:
+        xs[count], ys[count] = reach, failure[i]
+        count += 1
+    last = count - 1
+    while last > 0 and ys[last] <= 0.0:
+        last -= 1
+    return xs, ys, count, last
 
 
-def failure_bounds(tolerance: float, steps: int, points: int = POINTS_PER_OCTAVE) -> Floats:
-    """F_0, ..., F_steps at the tolerance: `[steps + 1]` bounds on the failure probability."""
-    grid = coverage_grid(tolerance, points)
-    failure = _start(grid)
-    result = [failure[0]]
-    for _ in range(steps):
-        failure = envelope_step(grid, failure)
-        result.append(failure[0])
-    return np.array(result)
+@njit(cache=True, nogil=True)
+def _chord(xs, ys, count, mean, hull):  # type: ignore[no-untyped-def]
+    """Steepness at `mean` of the upper hull of the corners."""
+    top = 0
+    hull[0] = 0
+    for k in range(1, count):
+        top = _push(xs, ys, hull, top, k)
+    k = 1
+    while k < top and xs[hull[k]] < mean:
+        k += 1
+    a, b = hull[k - 1], hull[k]
+    return max(0.0, (ys[a] - ys[b]) / (xs[b] - xs[a]))
 
 
-def _start(grid: Floats) -> Floats:
-    failure = np.ones(grid.size)
-    failure[-1] = 0.0
-    return failure
+@njit(cache=True, nogil=True)
+def _push(xs, ys, hull, top, k):  # type: ignore[no-untyped-def]
+    """Add corner k on the right of an upper hull."""
+    while top > 0:
+        a, b = hull[top - 1], hull[top]
+        if (ys[b] - ys[a]) * (xs[k] - xs[a]) > (ys[k] - ys[a]) * (xs[b] - xs[a]):
+            break
+        top -= 1
+    hull[top + 1] = k
+    return top + 1
+
+
+@njit(cache=True, nogil=True)
+def _line(xs, ys, count, law, steepness):  # type: ignore[no-untyped-def]
+    """(1) for a line of this steepness, as low as the corners allow; it needs only the mean."""
+    v, length, margin = law
+    mean = 0.5 * v * (length - v)
+    height = 0.0
+    for k in range(count):
+        rise = steepness * (xs[k] - mean)
+        # three roundings, each at most 2^-53 of what it rounds
+        height = max(height, ys[k] + rise + 1e-15 * (ys[k] + abs(rise)))
+    return height + steepness * margin * margin
+
+
+@njit(cache=True, nogil=True)
+def _first_slope(xs, ys, count, last, start):  # type: ignore[no-untyped-def]
+    """Candidates for the steepness of h at the last corner before success; −1 for none."""
+    gap = xs[count - 1] - xs[last]
+    if start >= STARTS - 2:
+        if gap <= 0.0:
+            return -1.0
+        return ys[last] / gap * (1.0 if start == STARTS - 1 else 0.5)
+    back = last - (1 << start)
+    if back < 0:
+        return -1.0
+    return max(0.0, (ys[back] - ys[last]) / (xs[last] - xs[back]))
+
+
+@njit(cache=True, nogil=True)
+def _convex(xs, ys, count, last, v, length, steepness, work):  # type: ignore[no-untyped-def]
+    """The smallest convex function above the corners with this steepness at the last one.
+
+    Fills its values at the corners, its steepness to the right of each, and (|v − w|/2) h(M) plus
+    its integral from each corner to M.
+    """
+    values, slopes, rest = work[2], work[3], work[4]
+    gap = xs[count - 1] - xs[last]
+    atom = 0.5 * abs(length - 2.0 * v)
+    values[last], slopes[last] = ys[last], steepness
+    end = ys[last] - steepness * gap
+    if end >= 0.0:
+        rest[last] = 0.5 * gap * (ys[last] + end) + atom * end
+    else:  # continued by 0, which keeps it convex
+        rest[last] = 0.5 * ys[last] * ys[last] / steepness
+    for k in range(last - 1, -1, -1):
+        width = xs[k + 1] - xs[k]
+        line = values[k + 1] + slopes[k + 1] * width
+        if ys[k] > line:
+            values[k] = ys[k]
+            slopes[k] = max(slopes[k + 1], (ys[k] - values[k + 1]) / width)
+        else:
+            values[k], slopes[k] = line, slopes[k + 1]
+        rest[k] = rest[k + 1] + 0.5 * width * (values[k] + values[k + 1])
+
+
+@njit(cache=True, nogil=True)
+def _search(xs, ys, count, last, law, work, hull):  # type: ignore[no-untyped-def]
+    """The first slope, and the corner up to which a line replaces the left of h, of about the best
+    value of (1)."""
+    v, length, margin = law
+    values, slopes, rest = work[2], work[3], work[4]
+    stay = 1.0 - 0.5 * length
+    best, chosen = np.inf, (0.0, 0)
+    for start in range(STARTS):
+        steepness = _first_slope(xs, ys, count, last, start)
+        if steepness < 0.0:
+            continue
+        _convex(xs, ys, count, last, v, length, steepness, work)
+        value = stay * values[0] + rest[0] + slopes[0] * margin * margin
+        if value < best:
+            best, chosen = value, (steepness, 0)
+        top, hull[0] = 0, 0
+        for end in range(1, last + 1):
+            low, high = 0, top  # along the hull the steepness towards `end` rises, then falls
+            while high > low:
+                middle = (low + high) // 2
+                a, b = hull[middle], hull[middle + 1]
+                if (ys[a] - values[end]) * (xs[end] - xs[b]) < (ys[b] - values[end]) * (
+                    xs[end] - xs[a]
+                ):
+                    low = middle + 1
+                else:
+                    high = middle
+            line = (ys[hull[low]] - values[end]) / (xs[end] - xs[hull[low]])
+            if line >= slopes[end]:
+                first = values[end] + line * xs[end]
+                value = stay * first + rest[end] + 0.5 * xs[end] * (first + values[end])
+                value += line * margin * margin
+                if value < best:
+                    best, chosen = value, (steepness, end)
+            top = _push(xs, ys, hull, top, end)
+    return chosen
+
+
+@njit(cache=True, nogil=True)
+def _replaced(xs, ys, count, last, law, steepness, end, work):  # type: ignore[no-untyped-def]
+    """(1) for the chosen h, each condition enforced anew."""
+    v, length, margin = law
+    _convex(xs, ys, count, last, v, length, steepness, work)
+    values, slopes, rest = work[2], work[3], work[4]
+    line = slopes[end]  # at least as steep as what follows, so the whole is convex
+    for k in range(end):
+        line = max(line, (ys[k] - values[end]) / (xs[end] - xs[k]))
+    first = values[end] + line * xs[end]
+    value = (1.0 - 0.5 * length) * first + rest[end] + 0.5 * xs[end] * (first + values[end])
+    return value + line * margin * margin

@@ -18,7 +18,7 @@ least ln(2)/2 on [−1/2, 1/2], so that a product is uniform there with probabil
 is lost to a ReLU: twice as often as in `pensia`). Of n' products Bin(n', ln(2)/2) are uniform ones,
 which doubled reach 2w within 2η: with δ' = δ/(2 d_1 d_2)
 
-    n' = min_trials(ln(2)/2, n_rss_reach(2η, 2, δ'), δ'),  η = ε/(d_1 d_2),
+    n' = n_rss_product(η, 2δ', scale=1/2),  η = ε/(d_1 d_2),
 
 serves all ||W|| <= 1 at once, with probability >= 1 − δ and error at most η in every entry.
 """
@@ -44,17 +44,13 @@ from slth.bounds import (
     architecture_failures,
     norm_failures,
 )
-from slth.bounds.random_subset_sum import min_trials, n_rss_reach
-
-MIXTURE = math.log(2) / 2
+from slth.bounds.random_subset_sum import FULL, n_rss_product
 
 
 def n_rss_full_product(tolerance: float, delta: float) -> int:
     """n': with probability >= 1 − δ, every z in [−1, 1] is within tolerance of a subset sum of n'
     products of two values uniform on [−1, 1]."""
-    if tolerance >= 1:
-        return 0
-    return min_trials(MIXTURE, n_rss_reach(2 * tolerance, 2.0, delta / 2), delta / 2)
+    return n_rss_product(tolerance, delta, scale=FULL)
 
 
 @final

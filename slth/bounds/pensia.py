@@ -52,7 +52,7 @@ def link_events(target: TargetClass) -> int:
 
 
 def block_sizes(
-    target: TargetClass, etas: Sequence[float], delta: float, method: Method = "phases"
+    target: TargetClass, etas: Sequence[float], delta: float, method: Method = "dynamic"
 ) -> tuple[int, ...]:
     """n_i, neurons drawn per half block: with probability >= 1 − δ every weight of every target
     whose entries (biases counted) are at most 1, or at most the class's largest, is met within η_i.
@@ -87,7 +87,7 @@ class Pensia(Bound):
     """Neurons per half block and layer; `asymptotic` gives the paper's rate without its C."""
 
     form: Literal["explicit", "asymptotic"] = "explicit"
-    method: Method = "phases"
+    method: Method = "dynamic"
 
     citation: ClassVar[Citation] = Citation(
         "A. Pensia, S. Rajput, A. Nagle, H. Vishwakarma, D. Papailiopoulos",

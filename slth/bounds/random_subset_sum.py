@@ -10,19 +10,27 @@ If 1 − v_n < ε, no interval of length ε in I is uncovered, so every z in I l
 subset sum. Two ways on from there, both ours; the device is that of da Cunha et al. (2022), who
 like Lueker (1998) leave the constant open:
 
+`dynamic`. The failure probability is at most G_n(tolerance), the value of a dynamic program in
+which Riesz's rearrangement inequality bounds how unevenly a new value may add (see `_coverage`).
+
 `phases`. While v <= 1/2 the growth g = v_{t+1}/v_t has mean >= 5/4, and convexity of g^−θ on
 [1, 2] gives E g^−θ <= q = 3/4 + 2^−θ/4; so v_t^−θ q^−t is a supermartingale until v > 1/2 and
 n_1 steps suffice with probability 1 − δ_1. Then w = 1 − v has E w' = w(1 + w)/2 <= (3/4) w, and
-Markov's inequality at w >= ε finishes with n_2 more steps.
+Markov's inequality at w >= ε finishes with n_2 more steps. Two to three times as many values, by a
+formula.
 
-`dynamic`. The failure probability is at most F_n(2ε), the value of the dynamic program that the
-mean and the range of v_{t+1} allow (see `_coverage`): half the number of values, or fewer.
+Other reaches. m extra values bring a target z in (1/2, R] into I: while z > 1/2, subtract any of
+the positive ones, each at most 1, so z stays above −1/2; they suffice if together they reach
+R − 1/2. By Chernoff's bound they fail with probability at most e^{λ(R − 1/2)} (E e^{−λ X⁺})^m for
+every λ > 0; the same extra values serve negative targets. (`phases` keeps an older, simpler count:
+h = ⌈2R − 1⌉ values in [1/2, 1] and h in [−1, −1/2].)
 
-Other reaches and laws. Targets in [−R, R]: h = ⌈2R − 1⌉ extra values in [1/2, 1] and h in
-[−1, −1/2], subtracted one by one, bring any target into I. The product v·max(0, u) of two uniforms
-is uniform on [−1/2, 1/2] with probability p = ln 2 / 4 (its density ln(1/|z|)/4 is at least
-ln(2)/4 there), and otherwise something else that need not be used: among N values Bin(N, p) are
-uniform ones, which doubled reach the doubled target, R = 2.
+Products. The product v·max(0, u) of two uniforms has density c ln(1/|z|), c = 1/4, off 0: at least
+c ln 2 on [−1/2, 1/2], where it is therefore uniform with probability p = c ln 2. Of N products
+Bin(N, p) are uniform ones, which doubled are the X above: failure Σ_k Pr[Bin(N, p) = k] G_k. The
+other products, of density c ln(1/(2|z|)) on [−1/2, 1/2], are free to bring targets into
+[−1/4, 1/4]: N of them fail for one sign with probability at most e^{λ(R − 1/4)} φ(λ)^N,
+φ(λ) = 1 − c ∫_0^½ (1 − e^{−λy}) ln(1/(2y)) dy. Without the cut at 0, c = 1/2.
 
 All counts are rounded up with a margin (1e-9, relative) above the rounding of the formulas.
 """
@@ -52,70 +60,165 @@ from slth.bounds import (
 )
 from slth.errors import BadInput
 
-Method = Literal["phases", "dynamic"]
+Method = Literal["dynamic", "phases"]
 MARGIN = 1e-9
-MIXTURE = math.log(2) / 4
+CUT = 1 / 4  # c of a product whose first factor is cut at 0
+FULL = 1 / 2  # c of a product of two uniform values
+MIXTURE = CUT * math.log(2)
+DYNAMIC = (
+    1e-12,
+    1e-30,
+)  # below these tolerances and δ "dynamic" would take long; "phases" steps in
+SHARES = (0.5, 0.2, 0.1, 0.05, 0.02)  # of δ, left to the extra values
 
 
-def n_rss(tolerance: float, delta: float, method: Method = "phases") -> int:
+def n_rss(tolerance: float, delta: float, method: Method = "dynamic") -> int:
     """n: with probability >= 1 − δ, every z in [−1/2, 1/2] is within tolerance of a subset sum of
     n values uniform on [−1, 1]."""
     tolerance, delta = float(check_epsilon(tolerance)), check_delta(delta)
     if tolerance >= 0.5:
         return 0  # the empty set
-    if method == "phases":
+    if not _dynamic(tolerance, delta, method):
         return _phases(tolerance, delta)
-    if method == "dynamic":
-        from slth.bounds._coverage import least_steps
+    from slth.bounds._coverage import program
 
-        return least_steps(tolerance, delta)
-    raise BadInput("method", method, "'phases' or 'dynamic'", "pick one of these")
+    return program(tolerance).least_steps(delta * (1 - MARGIN))
 
 
-def n_rss_reach(tolerance: float, reach: float, delta: float, method: Method = "phases") -> int:
+def n_rss_reach(tolerance: float, reach: float, delta: float, method: Method = "dynamic") -> int:
     """n: as `n_rss`, for every z in [−reach, reach]."""
-    if not 0 <= reach < 1e6:
-        raise BadInput("reach", reach, "a number in [0, 1e6)", "rescale the targets")
-    extra = max(0, math.ceil(2 * reach - 1))
-    if extra == 0 or reach <= tolerance:
+    _check_reach(reach)
+    if reach <= 0.5 or reach <= tolerance:
         return n_rss(min(tolerance, 1.0), delta, method)
-    return n_rss(tolerance, delta / 2, method) + min_trials(0.25, extra, delta / 4)
+    if not _dynamic(tolerance, delta, method):
+        extra = math.ceil(2 * reach - 1)
+        return n_rss(tolerance, delta / 2, "phases") + min_trials(0.25, extra, delta / 4)
+    return min(
+        n_rss(tolerance, (1 - share) * delta) + _extra_values(reach, share * delta)
+        for share in SHARES
+    )
 
 
 def n_rss_product(
-    tolerance: float, delta: float, method: Method = "phases", reach: float = 1.0
+    tolerance: float,
+    delta: float,
+    method: Method = "dynamic",
+    reach: float = 1.0,
+    scale: float = CUT,
 ) -> int:
     """n: with probability >= 1 − δ, every z in [−reach, reach] is within tolerance of a subset sum
-    of n products v·max(0, u), with u and v uniform on [−1, 1]."""
+    of n products v·max(0, u), with u and v uniform on [−1, 1]; scale=FULL for products u·v."""
+    _check_reach(reach)
+    tolerance, delta = float(check_epsilon(tolerance)), check_delta(delta)
     if reach <= tolerance:
         return 0
-    usable = n_rss_reach(2 * tolerance, 2 * reach, delta / 2, method)
-    return min_trials(MIXTURE, usable, delta / 2) if usable else 0
+    probability = scale * math.log(2)
+    if not _dynamic(2 * tolerance, delta, method):
+        usable = n_rss_reach(2 * tolerance, 2 * reach, delta / 2, "phases")
+        return min_trials(probability, usable, delta / 2) if usable else 0
+    return _least_products(tolerance, delta, reach, scale)
 
 
 @cache
 def min_trials(probability: float, successes: int, delta: float) -> int:
     """The least N with Pr[Bin(N, probability) < successes] <= δ (up to the margin, on top)."""
-    from scipy.special import bdtr
+    from scipy.special import betaincc
 
     if successes <= 0:
         return 0
 
     def enough(n: int) -> bool:
-        return bool(bdtr(successes - 1, n, probability) <= delta * (1 - MARGIN))
+        tail = betaincc(successes, n - successes + 1, probability)
+        return bool(tail <= delta * (1 - MARGIN))
 
-    low, high = successes - 1, 2 * successes
-    while not enough(high):
-        low, high = high, 2 * high
-    while high - low > 1:  # the tail decreases in N
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return _least(enough, successes - 1)
 
 
 def ceil_up(value: float) -> int:
     """The ceiling, with the margin that the rounding of `value` may have eaten."""
     return math.ceil(value * (1 + MARGIN))
+
+
+def _dynamic(tolerance: float, delta: float, method: Method) -> bool:
+    if method not in ("dynamic", "phases"):
+        raise BadInput("method", method, "'dynamic' or 'phases'", "pick one of these")
+    return method == "dynamic" and tolerance >= DYNAMIC[0] and delta >= DYNAMIC[1]
+
+
+def _check_reach(reach: float) -> None:
+    if not 0 <= reach < 1e6:
+        raise BadInput("reach", reach, "a number in [0, 1e6)", "rescale the targets")
+
+
+def _least(enough: Callable[[int], bool], low: int) -> int:
+    """The least integer above `low` that is enough, for a property that stays true."""
+    high = 2 * low + 2
+    while not enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+@cache
+def _least_products(tolerance: float, delta: float, reach: float, scale: float) -> int:
+    """`n_rss_product` by dynamic programming."""
+    from scipy.special import gammaln
+
+    from slth.bounds._coverage import program
+
+    probability = scale * math.log(2)
+    if tolerance >= 0.25:
+        most, curve = 0, np.zeros(1)  # the empty set serves [−1/4, 1/4]
+    else:
+        run = program(2 * tolerance)
+        most = run.least_steps(delta / 10)
+        curve = run.curve(most)  # beyond, its last value is an upper bound
+
+    def enough(n: int) -> bool:
+        k = np.arange(min(n, most) + 1)
+        log_weights = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+        log_weights += k * math.log(probability) + (n - k) * math.log1p(-probability)
+        weights = np.exp(log_weights)
+        failure = float(weights @ curve[: k.size]) + max(0.0, 1 - weights.sum()) * curve[k.size - 1]
+        if reach > 0.25:
+            failure += _too_small(lambda rate: _kept_product(rate, scale), reach - 0.25, n)
+        return bool(failure <= delta * (1 - MARGIN))
+
+    return _least(enough, 0)
+
+
+def _extra_values(reach: float, delta: float) -> int:
+    """m: with probability >= 1 − δ, m uniform values bring [−reach, reach] into [−1/2, 1/2]."""
+
+    def enough(m: int) -> bool:
+        return _too_small(_kept_uniform, reach - 0.5, m) <= delta * (1 - MARGIN)
+
+    return _least(enough, 0)
+
+
+def _kept_uniform(rate: float) -> float:
+    """E e^{−λ X⁺} of a uniform value."""
+    return 0.5 - 0.5 * math.expm1(-rate) / rate
+
+
+def _kept_product(rate: float, scale: float) -> float:
+    """φ(λ) = 1 − c (1/2 − Ein(λ/2)/λ), by parts, with Ein(x) = γ + ln x + E_1(x)."""
+    from scipy.special import exp1
+
+    entire = np.euler_gamma + math.log(rate / 2) + float(exp1(rate / 2))
+    return 1 - scale * (0.5 - entire / rate)
+
+
+def _too_small(kept: Callable[[float], float], needed: float, count: int) -> float:
+    """2 min_λ e^{λ needed} kept(λ)^count: Chernoff's bound, for either sign."""
+
+    def exponent(log_rate: float) -> float:
+        rate = math.exp(log_rate)
+        return rate * needed + count * math.log(kept(rate))
+
+    return 2 * math.exp(min(0.0, exponent(_minimise(exponent, math.log(1e-2), math.log(1e3)))))
 
 
 @cache
@@ -164,7 +267,7 @@ class RandomSubsetSum(Bound):
     """
 
     law: Literal["uniform", "product"] = "product"
-    method: Method = "phases"
+    method: Method = "dynamic"
     form: Literal["explicit", "asymptotic"] = "explicit"
 
     citation: ClassVar[Citation] = Citation(
@@ -200,8 +303,8 @@ class RandomSubsetSum(Bound):
             rf"n_{{\mathrm{{{self.law}}}}}(\eta,\delta)",
             "values drawn per weight, for every layer's largest entry",
             "tolerance per weight",
-            "A bound on the covered measure is minimised or iterated, and binomial tails are "
-            "searched for the least number of values.",
+            "A bound on the covered measure is iterated (or minimised), and the least number of "
+            "values is searched for.",
         )
 
     @classmethod

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 from numba import njit
@@ -41,7 +42,8 @@ SHARE = 0.6  # of the tolerance for ε, the rest for b; n is flat in it from 0.5
 FINEST, COARSEST = 128, 20  # grid points an octave; between them so that a run takes a second
 LEAST = 1e-12  # smallest tolerance
 STEPS = 100_000
-STARTS = 4  # first slopes that are tried
+STARTS = 3  # first slopes that are tried
+ENDS = 32  # corners, about, up to which a line is tried on the left
 WHERE = (0.25, 0.99)  # values of v for which curved h are tried: elsewhere they gain nothing
 MARGIN = 1 + 1e-10
 
@@ -67,14 +69,16 @@ class Program:
         self._now = np.ones(self.grid.size)
         self._now[-1] = 0.0
         self._curve = [1.0]
+        self._lock = Lock()  # threads share programs
 
     def curve(self, steps: int) -> Floats:
         """G_0, ..., G_steps at the start v = 2ε: `[steps + 1]` bounds on the failure probability
         of that many values."""
-        while len(self._curve) <= steps:
-            self._now = self.step(self._now)
-            self._curve.append(float(self._now[0]))
-        return np.array(self._curve[: steps + 1])
+        with self._lock:
+            while len(self._curve) <= steps:
+                self._now = self.step(self._now)
+                self._curve.append(float(self._now[0]))
+            return np.array(self._curve[: steps + 1])
 
     def step(self, failure: Floats) -> Floats:
         """G_{t+1} from G_t, both `[grid]`."""
@@ -259,6 +263,7 @@ def _search(xs, ys, count, last, law, work, hull):  # type: ignore[no-untyped-de
     values, slopes, rest = work[2], work[3], work[4]
     stay = 1.0 - 0.5 * length
     best, chosen = np.inf, (0.0, 0)
+    stride = max(1, last // ENDS)
     for start in range(STARTS):
         steepness = _first_slope(xs, ys, count, last, start)
         if steepness < 0.0:
@@ -269,23 +274,24 @@ def _search(xs, ys, count, last, law, work, hull):  # type: ignore[no-untyped-de
             best, chosen = value, (steepness, 0)
         top, hull[0] = 0, 0
         for end in range(1, last + 1):
-            low, high = 0, top  # along the hull the steepness towards `end` rises, then falls
-            while high > low:
-                middle = (low + high) // 2
-                a, b = hull[middle], hull[middle + 1]
-                if (ys[a] - values[end]) * (xs[end] - xs[b]) < (ys[b] - values[end]) * (
-                    xs[end] - xs[a]
-                ):
-                    low = middle + 1
-                else:
-                    high = middle
-            line = (ys[hull[low]] - values[end]) / (xs[end] - xs[hull[low]])
-            if line >= slopes[end]:
-                first = values[end] + line * xs[end]
-                value = stay * first + rest[end] + 0.5 * xs[end] * (first + values[end])
-                value += line * margin * margin
-                if value < best:
-                    best, chosen = value, (steepness, end)
+            if end % stride == 0 or end == last:
+                low, high = 0, top  # along the hull the steepness towards `end` rises, then falls
+                while high > low:
+                    middle = (low + high) // 2
+                    a, b = hull[middle], hull[middle + 1]
+                    if (ys[a] - values[end]) * (xs[end] - xs[b]) < (ys[b] - values[end]) * (
+                        xs[end] - xs[a]
+                    ):
+                        low = middle + 1
+                    else:
+                        high = middle
+                line = (ys[hull[low]] - values[end]) / (xs[end] - xs[hull[low]])
+                if line >= slopes[end]:
+                    first = values[end] + line * xs[end]
+                    value = stay * first + rest[end] + 0.5 * xs[end] * (first + values[end])
+                    value += line * margin * margin
+                    if value < best:
+                        best, chosen = value, (steepness, end)
             top = _push(xs, ys, hull, top, end)
     return chosen
 

@@ -225,7 +225,7 @@ def theorem(law: str, eta: float, delta: float, former: bool = False) -> float:
         "uniform": lambda m: rss.n_rss(eta, delta, m),
         "uniform-one": lambda m: rss.n_rss_reach(eta, 1.0, delta, m),
         "product": lambda m: rss.n_rss_product(eta, delta, m),
-        "product-quarter": lambda m: rss.n_rss_product(eta, delta, m, 0.25),
+        "product-quarter": lambda m: rss.n_rss_product(eta, delta, m, reach=0.25),
     }
     if law in methods:
         ways = ("phases",) if former else get_args(rss.Method)
@@ -398,16 +398,18 @@ def write_needs(rows: list[dict[str, Any]], path: Path) -> None:
     from slth.files import write_atomically
 
     data: dict[str, Any] = {"deltas": np.array(DELTAS)}
+    trials = {}
     for law in LAWS:
         found = table(rows, law)
         known = ~np.isnan(found["value"][:, 0])
         data |= {f"{law}/{key}": part[known] for key, part in found.items()}
         data[f"{law}/reach"] = np.array(LAWS[law].reach)
         data[f"{law}/chance"] = np.array(LAWS[law].chance)
+        trials[law] = np.array([n.size for n in samples(rows, law).values()])[known].tolist()
     note = {
         "command": "python -m sims.slack --needs slth/data/needs.npz",
         "laws": {law: LAWS[law].words for law in LAWS},
-        "trials": {law: [int(n.size) for n in samples(rows, law).values()] for law in LAWS},
+        "trials": trials,
         "seed": SEED,
         "interval": "distribution-free, 95 %",
         **provenance(),
@@ -438,7 +440,7 @@ def figure(rows: list[dict[str, Any]], out: Path) -> Any:
             x = [-math.log2(e[key]) for e in entries]
             get = {k: [e[k] for e in entries] for k in ("former", "theorem", "lower")}
             plot.curve(ax, x, get["former"], "former theorem (two phases)", series=6)
-            plot.curve(ax, x, get["theorem"], "our theorem", series=1)
+            plot.curve(ax, x, get["theorem"], "our theorem (dynamic program)", series=1)
             plot.band(
                 ax, x, *([e[k] for e in entries] for k in ("low", "need", "high")),
                 "measured need, 95 % interval", series=0, bars=True,

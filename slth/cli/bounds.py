@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from slth.bounds import Size
 
 MOST_WIDTH, MOST_LAYERS = 10**9, 1000
-GROUPS = (
+TITLES = (
     "Explicit: so much suffices",
     "Rates: C times this, with a constant C that nobody has computed",
     "Lower bounds: with less it cannot be done",
     "Others",
     "From memory, unverified: for display only, never used as a bound",
 )
+GROUPS = ("explicit", "rate", "lower", "other", "display")
 EXPLICIT, RATE, LOWER, OTHER, DISPLAY = range(5)
 WIDE = 96  # columns of a terminal that need no folding
 HEADERS = {
@@ -133,23 +134,29 @@ def label(bound: Bound, among: Sequence[Bound]) -> str:
 def row(
     name: str, variant: str, bound: Bound, target: TargetClass, epsilon: float, delta: float
 ) -> dict[str, Any]:
-    """One theorem's numbers; null where the point lies outside its limits."""
+    """One theorem's numbers: what its formula gives, also where norms or biases break a hypothesis;
+    null outside its limits, and where it is about other kinds of networks altogether."""
     low, high = bound.limits(target)
-    speaks = low < epsilon < high
+    tame = unit_class(*target.dims, entries="malach", kernels=target.kernels, heads=target.heads)
+    speaks = low < epsilon < high and not bound.hypotheses(tame)
     size, value, silent = None, [], bound.silence(target, epsilon, delta)
     try:
         if speaks:
             value = [float(v) for v in bound.ask(target, epsilon, delta).flat]
+            if not all(map(math.isfinite, value)):
+                raise BadInput(
+                    "epsilon", epsilon, "what the formula can be evaluated at", "ask less"
+                )
             size = bound.size(target, epsilon, delta)
-    except BadInput as error:  # beyond what its formula can be evaluated at
-        silent.append(str(error))
-    group = group_of(bound, target)
+    except BadInput as error:
+        value, silent = [], [*silent, str(error)]
+    group = group_of(bound, target, size)
     samples = size.samples if size is not None else None
     return {
         "name": name,
         "variant": variant,
         "theorem": bound.citation.short,
-        "group": ("explicit", "rate", "lower", "other", "display")[group],
+        "group": GROUPS[group],
         "kind": str(bound.kind),
         "provenance": str(bound.provenance),
         "quantity": bound.statement.quantity,
@@ -164,14 +171,15 @@ def row(
     }
 
 
-def group_of(bound: Bound, target: TargetClass) -> int:
-    """Which table a bound belongs to, whatever the point asked about."""
+def group_of(bound: Bound, target: TargetClass, size: Size | None) -> int:
+    """Which table a bound belongs to; size: what it asks for at a point, None if it is silent."""
     if bound.provenance == Provenance.REMEMBERED:
         return DISPLAY
     if bound.kind == Kind.ASYMPTOTIC:
         return RATE
-    low, high = bound.limits(target)
-    size: Size | None = bound.size(target, low + min(high - low, 1.0) / 2, 0.5)
+    if size is None:  # what it would be if it spoke, where that is quickly found
+        low, high = bound.limits(target)
+        size = bound.size(target, (low + high) / 2 if math.isfinite(high) else 1e9, 0.5)
     return OTHER if size is None else LOWER if size.least else EXPLICIT
 
 
@@ -202,11 +210,9 @@ def needed(
 def rows(target: TargetClass, epsilon: float, delta: float) -> list[dict[str, Any]]:
     """Every variant of every theorem: those that suffice, rates, lower bounds, others, remembered
     ones; by year in each group."""
-    found = [
-        (group_of(b, target), b.citation.year, row(n, v, b, target, epsilon, delta))
-        for n, v, b in variants()
-    ]
-    return [entry for _, _, entry in sorted(found, key=lambda item: item[:2])]
+    found = [(b.citation.year, row(n, v, b, target, epsilon, delta)) for n, v, b in variants()]
+    found.sort(key=lambda item: (GROUPS.index(item[1]["group"]), item[0]))
+    return [entry for _, entry in found]
 
 
 def single(name: str, target: TargetClass, epsilon: float, delta: float) -> list[dict[str, Any]]:
@@ -285,16 +291,16 @@ def show_rows(found: list[dict[str, Any]], head: str) -> None:
         for sentence in entry["silent"]:
             reasons.setdefault(sentence, len(reasons) + 1)
     parts: list[Any] = [head]
-    for group, title in zip(("explicit", "rate", "lower", "other", "display"), GROUPS, strict=True):
+    for group, title in zip(GROUPS, TITLES, strict=True):
         mine = [entry for entry in found if entry["group"] == group]
         if mine:
             parts += ["", title, table(group, mine, reasons, width)]
     parts += [
-        "✓: its hypotheses hold; ✗: it is silent here, for the reasons below, and its numbers are "
-        "what its formula gives all the same. need: random values a weight measured to suffice at "
-        "the theorem's own tolerance and δ a gadget, between the ends of a 95 % interval; ≈ is an "
-        "extrapolation, no measurement. slack: the theorem's n over the need; for a lower bound, "
-        "the need over the bound.",
+        "✓: its hypotheses hold; ✗: it is silent here, for the reasons below; numbers beside that "
+        "are what its formula gives all the same. need: random values a weight measured to suffice "
+        "at the theorem's own tolerance and δ a gadget, between the ends of a 95 % interval; ≈ is "
+        "an extrapolation, no measurement. slack: the theorem's n over the need, or the need over "
+        "a lower bound.",
         *(f"✗{n}: {sentence}" for sentence, n in reasons.items()),
     ]
     echo(parts)
@@ -347,12 +353,15 @@ def table(group: str, found: list[dict[str, Any]], reasons: dict[str, int], widt
 
 def show_single(found: list[dict[str, Any]], head: str) -> None:
     """Each variant in full, a line a fact."""
-    from slth.cli.show import _table
+    from rich.table import Table
 
     parts: list[Any] = [head]
     for entry in found:
         name = entry["name"].replace("_", "-")
-        shown = _table(f"{name}:{entry['variant']}" if entry["variant"] else name, entry["theorem"])
+        shown = Table(show_lines=True)
+        title = f"{name}:{entry['variant']}" if entry["variant"] else name
+        shown.add_column(title, overflow="fold", max_width=26)
+        shown.add_column(entry["theorem"], overflow="fold")
         value = ", ".join(short(v) for v in entry["value"][:8])
         facts = {
             "citation": entry["citation"],

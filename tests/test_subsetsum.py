@@ -353,6 +353,28 @@ def _products(rows: int, n: int, seed: int) -> np.ndarray:
     return rng.uniform(-1, 1, (rows, n)) * rng.uniform(0, 1, (rows, n))
 
 
+@pytest.mark.parametrize("padding", [False, True])
+def test_first_hit_uses_the_smallest_prefix_wherever_it_ends(padding: bool) -> None:
+    """Prefixes of 1 to 16 values, across the change from all sums to sorted lists."""
+    rng = np.random.default_rng(15)
+    values, targets = _products(300, 16, 16), rng.uniform(-0.2, 0.2, 300)
+    if padding:
+        values[rng.random(values.shape) < 0.4] = 0.0
+    epsilon = 10 ** rng.uniform(-4.5, -1, 300)
+    solution = FirstHit()(Problem(values, targets, epsilon))
+    assert solution.used is not None
+    ends = set()
+    for r in range(300):
+        if solution.status[r] == Status.SOLVED:
+            used = int(solution.used[r])
+            ends.add(used)
+            assert used == 0 or values[r, used - 1] != 0
+            assert used == 0 or not _within(values[r, : used - 1], targets[r], epsilon[r])
+        else:
+            assert not _within(values[r], targets[r], epsilon[r])
+    assert ends >= {*range(2, 16)}
+
+
 def test_first_hit_ignores_what_is_appended() -> None:
     values = _products(50, 120, 5)
     targets = np.random.default_rng(6).uniform(-0.5, 0.5, 50)

@@ -37,11 +37,42 @@ def _add(partials, count, x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _residual_quick(values, mask, target):  # type: ignore[no-untyped-def]
+    """(high, low, whether high + low is exactly |sum(values[mask]) - target|), high the nearest.
+
+    Two running floats, as nearly always suffices; what neither takes in sends to the expansion.
+    """
+    high, low = -target, 0.0
+    lost = False
+    for i in range(values.size):
+        if mask[i]:
+            x = values[i]
+            total = high + x
+            part = total - high
+            x = (high - (total - part)) + (x - part)
+            high = total
+            total = low + x
+            part = total - low
+            x = (low - (total - part)) + (x - part)
+            low = total
+            lost |= x != 0.0  # NaN after an overflow counts
+    total = high + low
+    part = total - high
+    low = (high - (total - part)) + (low - part)
+    if total < 0.0:
+        total, low = -total, -low
+    return total + 0.0, low, not lost and total < np.inf  # + 0.0: no negative zero
+
+
+@njit(cache=True, nogil=True)
 def residual_up(values, mask, target, partials):  # type: ignore[no-untyped-def]
     """The smallest float64 that is at least |sum(values[mask]) - target|; NaN after overflow.
 
     It is at most an epsilon exactly when the real residual is, because epsilon is a float64 too.
     """
+    high, low, exact = _residual_quick(values, mask, target)
+    if exact:
+        return np.nextafter(high, np.inf) if low > 0.0 else high
     count = 0
     if target != 0.0:
         partials[0] = -target
@@ -302,11 +333,11 @@ def pack(values, begin, limit, packed, place):  # type: ignore[no-untyped-def]
     total = 0.0
     at = begin
     while at < values.size and count < limit:
-        if values[at] != 0.0:
-            packed[count] = values[at]
-            place[count] = at
-            total += values[at]
-            count += 1
+        v = values[at]  # which values are zero is not to be predicted: overwrite instead of jumping
+        packed[count] = v
+        place[count] = at
+        total += v
+        count += v != 0.0
         at += 1
     return count, total, at
 
@@ -468,18 +499,73 @@ def _in_reach(packed, count, rest, epsilon, bound):  # type: ignore[no-untyped-d
     return abs(rest) <= side + epsilon + bound
 
 
+FEW = 11  # values of which all sums at once, eight a step, are quicker than two sorted lists
+
+
+ALL = np.ones(FEW, np.bool_)
+
+
+@njit(cache=True, nogil=True)
+def _double(sums, size, value, near):  # type: ignore[no-untyped-def]
+    """sums[size : 2 size] = sums[:size] + value; returns whether any of those is within `near`."""
+    hit = False
+    for i in range(size):
+        s = sums[i] + value
+        sums[size + i] = s
+        hit |= abs(s) <= near
+    return hit
+
+
+@njit(cache=True, nogil=True)
+def _few(packed, count, target, epsilon, mask, place, sums, kept, partials):  # type: ignore[no-untyped-def]
+    """Position of the last value of a hit within packed[:count], or -1: then it is unknown.
+
+    The first level at which a float sum comes within reach decides: if its nearest subset is not
+    within epsilon exactly, the row is left to the search by sorted lists. So what is found depends
+    on the values up to that level only.
+    """
+    sums[0] = -target
+    total = abs(target)
+    for p in range(count):
+        total += abs(packed[p])
+        size = 1 << p
+        if _double(sums, size, packed[p], epsilon + (2 * p + 8) * total * 2.0**-53):
+            best, bits = np.inf, 0
+            for i in range(size, 2 * size):
+                better = abs(sums[i]) < best
+                best = abs(sums[i]) if better else best
+                bits = i if better else bits
+            taken = 0
+            for q in range(p + 1):
+                kept[taken] = packed[q]
+                taken += bits >> q & 1
+            if residual_up(kept[:taken], ALL[:taken], target, partials) <= epsilon:
+                for q in range(p + 1):
+                    mask[place[q]] = bits >> q & 1
+                return p
+            return -1
+    return -1
+
+
 @njit(cache=True, nogil=True)
 def first_hit_rows(values, targets, epsilon, window, capacity, mask, used, lower, start, stop):  # type: ignore[no-untyped-def]
     """Masks, used prefixes and lower bounds of rows start to stop; values `[1 or N, n]`."""
     n = values.shape[1]
     packed, place = np.empty(window), np.empty(window, np.int64)
     lists = np.empty((4, capacity))
+    few = min(window, FEW)
+    sums, kept = np.empty(2**FEW), np.empty(FEW)
     partials = np.empty(PARTIALS)
     for row in range(start, stop):
         own = values[row if len(values) > 1 else 0]
         target, tolerance = targets[row], epsilon[row]
         if abs(target) <= tolerance:
             used[row] = 0
+            continue
+        count, _, _ = pack(own, 0, few, packed, place)
+        hit = _few(packed, count, target, tolerance, mask[row], place, sums, kept, partials)
+        if hit >= 0:
+            used[row] = place[hit] + 1
             continue
         rest = target
         begin = 0

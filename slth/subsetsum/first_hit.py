@@ -20,9 +20,11 @@ class FirstHit(Solver):
     """A subset within epsilon from as few leading values as possible; works with any number.
 
     A few values usually suffice, so the cost is that of the smallest sufficient prefix: about
-    1/sqrt(epsilon) steps, not 2^(n/2). The search is complete over the first `window` usable
-    values: a hit there uses the smallest prefix that holds any solution (up to the rounding of
-    half-sums), and stays the same when values are appended. `Solution.used` is that prefix.
+    1/sqrt(epsilon) steps, not 2^(n/2). Up to 11 values all their sums are listed, which needs no
+    sort and no jump; beyond, two sorted lists take in a value at a time. The search is complete
+    over the first `window` usable values: a hit there uses the smallest prefix that holds any
+    solution (up to the rounding of half-sums), and stays the same when values are appended.
+    `Solution.used` is that prefix.
     Further on, what is left of the target is carried to a fresh window: all values of its sign
     where it is out of the window's reach, else the nearest miss is kept and its rest is searched.
 

@@ -16,7 +16,7 @@ which Riesz's rearrangement inequality bounds how unevenly a new value may add (
 `phases`. While v <= 1/2 the growth g = v_{t+1}/v_t has mean >= 5/4, and convexity of g^−θ on
 [1, 2] gives E g^−θ <= q = 3/4 + 2^−θ/4; so v_t^−θ q^−t is a supermartingale until v > 1/2 and
 n_1 steps suffice with probability 1 − δ_1. Then w = 1 − v has E w' = w(1 + w)/2 <= (3/4) w, and
-Markov's inequality at w >= ε finishes with n_2 more steps. Two to three times as many values, by a
+Markov's inequality at w >= ε finishes with n_2 more steps. About three times as many values, by a
 formula.
 
 Other reaches. m extra values bring a target z in (1/2, R] into I: while z > 1/2, subtract any of
@@ -65,10 +65,8 @@ MARGIN = 1e-9
 CUT = 1 / 4  # c of a product whose first factor is cut at 0
 FULL = 1 / 2  # c of a product of two uniform values
 MIXTURE = CUT * math.log(2)
-DYNAMIC = (
-    1e-12,
-    1e-30,
-)  # below these tolerances and δ "dynamic" would take long; "phases" steps in
+# below these, a tolerance and δ, "dynamic" would take long; "phases" steps in
+DYNAMIC = (1e-12, 1e-30)
 SHARES = (0.5, 0.2, 0.1, 0.05, 0.02)  # of δ, left to the extra values
 
 
@@ -88,6 +86,7 @@ def n_rss(tolerance: float, delta: float, method: Method = "dynamic") -> int:
 def n_rss_reach(tolerance: float, reach: float, delta: float, method: Method = "dynamic") -> int:
     """n: as `n_rss`, for every z in [−reach, reach]."""
     _check_reach(reach)
+    tolerance, delta = float(check_epsilon(tolerance)), check_delta(delta)
     if reach <= 0.5 or reach <= tolerance:
         return n_rss(min(tolerance, 1.0), delta, method)
     if not _dynamic(tolerance, delta, method):
@@ -212,11 +211,14 @@ def _kept_product(rate: float, scale: float) -> float:
 
 
 def _too_small(kept: Callable[[float], float], needed: float, count: int) -> float:
-    """2 min_λ e^{λ needed} kept(λ)^count: Chernoff's bound, for either sign."""
+    """2 min_λ e^{λ needed} kept(λ)^count: Chernoff's bound, for either sign.
+
+    1e-12 a value is above the rounding of kept, which cancels for the smallest λ.
+    """
 
     def exponent(log_rate: float) -> float:
         rate = math.exp(log_rate)
-        return rate * needed + count * math.log(kept(rate))
+        return rate * needed + count * (math.log(kept(rate)) + 1e-12)
 
     return 2 * math.exp(min(0.0, exponent(_minimise(exponent, math.log(1e-2), math.log(1e3)))))
 

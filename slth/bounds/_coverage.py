@@ -43,6 +43,8 @@ FINEST, COARSEST = 128, 20  # grid points an octave; between them so that a run 
 LEAST = 1e-12  # smallest tolerance
 STEPS = 100_000
 STARTS = 3  # first slopes that are tried
+EARLY, EVERY = 8, 3  # steps that search every choice anew: the first ones, then one in so many
+TOLERATED = 1.002  # a choice that is this much worse than last time is searched for anew
 ENDS = 32  # corners, about, up to which a line is tried on the left
 WHERE = (0.25, 0.99)  # values of v for which curved h are tried: elsewhere they gain nothing
 MARGIN = 1 + 1e-10
@@ -69,6 +71,7 @@ class Program:
         self._now = np.ones(self.grid.size)
         self._now[-1] = 0.0
         self._curve = [1.0]
+        self.choices = np.zeros((self.grid.size, 4))
         self._lock = Lock()  # threads share programs
 
     def curve(self, steps: int) -> Floats:
@@ -82,7 +85,8 @@ class Program:
 
     def step(self, failure: Floats) -> Floats:
         """G_{t+1} from G_t, both `[grid]`."""
-        after: Floats = coverage_step(self.grid, failure, self.length, self.margin)[0]
+        fresh = len(self._curve) < EARLY or len(self._curve) % EVERY == 0
+        after: Floats = _step(self.grid, failure, self.length, self.margin, self.choices, fresh)
         return after
 
     def least_steps(self, delta: float) -> int:
@@ -119,35 +123,51 @@ def _cells(ratio: float, points: int) -> int:
     return max(1, math.ceil(points * math.log2(ratio)))
 
 
-@njit(cache=True, nogil=True)
-def coverage_step(grid, failure, length, margin):  # type: ignore[no-untyped-def]
-    """G_{t+1} on the grid `[m]` from G_t, and what (1) was used with.
+def coverage_step(
+    grid: Floats, failure: Floats, length: float, margin: float
+) -> tuple[Floats, Floats]:
+    """G_{t+1} on the grid `[m]` from G_t, every choice searched, and the choices `[m, 4]`."""
+    choices = np.zeros((grid.size, 4))
+    return _step(grid, failure, length, margin, choices, True), choices
 
-    The choices `[m, 2]`: first slope and number of the corner up to which a line replaces the
-    left end of h; the number is −1 for a straight line over everything.
+
+@njit(cache=True, nogil=True)
+def _step(grid, failure, length, margin, choices, fresh):  # type: ignore[no-untyped-def]
+    """G_{t+1} on the grid `[m]` from G_t; with what (1) was used is left in `choices`.
+
+    choices `[m, 4]`: first slope and number of the corner up to which a line replaces the left end
+    of h, −1 for a straight line over everything; which first slope that was; and by what factor
+    G fell. A choice that does nearly as well again is kept, unless all are wanted `fresh`.
     """
     size = grid.size
     result = np.zeros(size)
-    choices = np.zeros((size, 2))
     work = np.empty((5, size + 2))
     hull = np.empty(size + 2, dtype=np.int64)
     for j in range(size - 1):  # at the last point success is certain
         xs, ys, count, last = _corners(grid, failure, j, length, work)
         law = (grid[j], length, margin)
-        mean = 0.5 * grid[j] * (length - grid[j])
-        slope = _chord(xs, ys, count, mean, hull)
+        if not fresh and choices[j, 1] >= 0 and choices[j, 3] > 0:
+            start, end = int(choices[j, 2]), int(choices[j, 1])
+            best = _replaced(xs, ys, count, last, law, start, end, work)
+            if best <= TOLERATED * choices[j, 3] * failure[j]:
+                choices[j, 0] = _first_slope(xs, ys, count, last, start)
+                result[j] = min(failure[j], best * MARGIN)
+                continue
+        slope = _chord(xs, ys, count, 0.5 * grid[j] * (length - grid[j]), hull)
         best = _line(xs, ys, count, law, slope)
-        chosen = (slope, -1)
+        choices[j, 0], choices[j, 1], choices[j, 2] = slope, -1, -1
         if WHERE[0] <= grid[j] <= WHERE[1]:
-            first, end = _search(xs, ys, count, last, law, work, hull)
-            value = _replaced(xs, ys, count, last, law, first, end, work)
+            start, end = _search(xs, ys, count, last, law, work, hull)
+            value = _replaced(xs, ys, count, last, law, start, end, work)
             if value < best:
-                best, chosen = value, (first, end)
+                best = value
+                slope = _first_slope(xs, ys, count, last, start)
+                choices[j, 0], choices[j, 1], choices[j, 2] = slope, end, start
         result[j] = min(failure[j], best * MARGIN)  # one more value does no harm
-        choices[j, 0], choices[j, 1] = chosen
+        choices[j, 3] = best / failure[j] if failure[j] > 0.0 else 0.0
     for j in range(size - 2, -1, -1):  # it falls, whatever was found
         result[j] = max(result[j], result[j + 1])
-    return result, choices
+    return result
 
 
 @njit(cache=True, nogil=True)
@@ -257,12 +277,12 @@ def _convex(xs, ys, count, last, v, length, steepness, work):  # type: ignore[no
 
 @njit(cache=True, nogil=True)
 def _search(xs, ys, count, last, law, work, hull):  # type: ignore[no-untyped-def]
-    """The first slope, and the corner up to which a line replaces the left of h, of about the best
+    """Which first slope, and up to which corner a line replaces the left of h, for about the best
     value of (1)."""
     v, length, margin = law
     values, slopes, rest = work[2], work[3], work[4]
     stay = 1.0 - 0.5 * length
-    best, chosen = np.inf, (0.0, 0)
+    best, chosen = np.inf, (0, 0)
     stride = max(1, last // ENDS)
     for start in range(STARTS):
         steepness = _first_slope(xs, ys, count, last, start)
@@ -271,7 +291,7 @@ def _search(xs, ys, count, last, law, work, hull):  # type: ignore[no-untyped-de
         _convex(xs, ys, count, last, v, length, steepness, work)
         value = stay * values[0] + rest[0] + slopes[0] * margin * margin
         if value < best:
-            best, chosen = value, (steepness, 0)
+            best, chosen = value, (start, 0)
         top, hull[0] = 0, 0
         for end in range(1, last + 1):
             if end % stride == 0 or end == last:
@@ -291,15 +311,16 @@ def _search(xs, ys, count, last, law, work, hull):  # type: ignore[no-untyped-de
                     value = stay * first + rest[end] + 0.5 * xs[end] * (first + values[end])
                     value += line * margin * margin
                     if value < best:
-                        best, chosen = value, (steepness, end)
+                        best, chosen = value, (start, end)
             top = _push(xs, ys, hull, top, end)
     return chosen
 
 
 @njit(cache=True, nogil=True)
-def _replaced(xs, ys, count, last, law, steepness, end, work):  # type: ignore[no-untyped-def]
+def _replaced(xs, ys, count, last, law, start, end, work):  # type: ignore[no-untyped-def]
     """(1) for the chosen h, each condition enforced anew."""
     v, length, margin = law
+    steepness = max(0.0, _first_slope(xs, ys, count, last, start))
     _convex(xs, ys, count, last, v, length, steepness, work)
     values, slopes, rest = work[2], work[3], work[4]
     line = slopes[end]  # at least as steep as what follows, so the whole is convex

@@ -74,6 +74,18 @@ def test_rows_stand_in_order(found: list[dict[str, Any]]) -> None:
     }  # fmt: skip
 
 
+def test_lower_bounds_are_those_that_say_so() -> None:
+    target, said = unit_class(4, 4), 0
+    for name in bounds.bounds():
+        for bound in bounds.load(name).variants():
+            size = bound.size(target, 0.05, 0.1)
+            if size is not None and not size.display:
+                group = table.group_of(bound)
+                assert group == (table.LOWER if size.least else table.EXPLICIT), name
+                said += 1
+    assert said > 12
+
+
 def test_a_rate_is_never_a_number_of_samples(found: list[dict[str, Any]]) -> None:
     rates = [entry for entry in found if entry["kind"] == Kind.ASYMPTOTIC]
     assert len(rates) > 8

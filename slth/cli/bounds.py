@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,11 +15,10 @@ from slth import bounds
 from slth.bounds import Bound, Kind, Provenance, TargetClass, unit_class
 from slth.cli.show import plain
 from slth.errors import BadInput
+from slth.threads import workers
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from slth.bounds import Size
 
 MOST_WIDTH, MOST_LAYERS = 10**9, 1000
 TITLES = (
@@ -150,7 +150,7 @@ def row(
             size = bound.size(target, epsilon, delta)
     except BadInput as error:
         value, silent = [], [*silent, str(error)]
-    group = group_of(bound, target, size)
+    group = group_of(bound)
     samples = size.samples if size is not None else None
     return {
         "name": name,
@@ -171,16 +171,15 @@ def row(
     }
 
 
-def group_of(bound: Bound, target: TargetClass, size: Size | None) -> int:
-    """Which table a bound belongs to; size: what it asks for at a point, None if it is silent."""
+def group_of(bound: Bound) -> int:
+    """Which table a bound belongs to, whether or not it speaks at a point."""
     if bound.provenance == Provenance.REMEMBERED:
         return DISPLAY
     if bound.kind == Kind.ASYMPTOTIC:
         return RATE
-    if size is None:  # what it would be if it spoke, where that is quickly found
-        low, high = bound.limits(target)
-        size = bound.size(target, (low + high) / 2 if math.isfinite(high) else 1e9, 0.5)
-    return OTHER if size is None else LOWER if size.least else EXPLICIT
+    if type(bound).size is Bound.size:
+        return OTHER
+    return LOWER if "at least" in bound.statement.quantity else EXPLICIT
 
 
 def needed(
@@ -210,7 +209,10 @@ def needed(
 def rows(target: TargetClass, epsilon: float, delta: float) -> list[dict[str, Any]]:
     """Every variant of every theorem: those that suffice, rates, lower bounds, others, remembered
     ones; by year in each group."""
-    found = [(b.citation.year, row(n, v, b, target, epsilon, delta)) for n, v, b in variants()]
+    chosen = list(variants())
+    with ThreadPoolExecutor(workers()) as pool:
+        made = pool.map(lambda one: row(one[0], one[1], one[2], target, epsilon, delta), chosen)
+        found = [(b.citation.year, one) for (_, _, b), one in zip(chosen, made, strict=True)]
     found.sort(key=lambda item: (GROUPS.index(item[1]["group"]), item[0]))
     return [entry for _, entry in found]
 

@@ -2,17 +2,19 @@
 
 Setting: tolerance τ = ε + b; the interval J = [−1/2 − b, 1/2 + b] of length Λ = 1 + 2b; C = [−ε, ε]
 before the first value, and each value X, uniform on [−1, 1], adds (C + X) ∩ J, so that every z in C
-is within ε of a subset sum; v = |C|, w = Λ − v, and C grows by N(X) = |(C + X) ∩ (J \\ C)|. If some z in [−1/2, 1/2] is farther
-than τ from all subset sums, [z − b, z + b] is uncovered, so v <= Λ − 2b = 1. (J reaches beyond the
-targets so that a gap at the end of their interval costs as much measure as one inside.)
+is within ε of a subset sum; v = |C|, w = Λ − v, and v grows by N(X) = |(C + X) ∩ (J \\ C)|. If some
+z in [−1/2, 1/2] is farther than τ from all subset sums, [z − b, z + b] is uncovered, so v <= Λ − 2b
+= 1. (J reaches beyond the targets so that a gap at the end of their interval costs as much measure
+as one inside.)
 
 Let V_t(v) be the largest probability, over sets C with |C| >= v, of ending at or below 1 after t
 more values. Riesz's rearrangement inequality (1930) compares the law of N(X) with that of
-N*(X) = |(C* + X) ∩ W*| for centred intervals of lengths v and w: summed over all shifts both come
-to v w, and N* is the more spread one. Shifts beyond 1 are cut off; N* is 0 there, and N loses at
-most 2b²: of two points farther apart than 1, at either end of J, one must be in C, the other not.
-So E h(N(X)) <= E h(N*(X)) + s b² for every convex falling h of steepness at most s. N* is 0 with probability 1 − Λ/2, M = min(v, w) with probability |v − w|/2, and else uniform on
-(0, M). Hence, for every convex falling h that lies above V_t(v + ·) on [0, M],
+N*(X) = |(C* + X) ∩ W*| for centred intervals of lengths v and w: over all shifts both add up to
+v w, and N* is the more spread one. Shifts beyond 1 are cut off; N* is 0 there, and N loses at most
+2b²: of two points farther apart than 1, at either end of J, one is in C and the other not. So
+E h(N(X)) <= E h(N*(X)) + s b² for every convex falling h of steepness at most s. N* is 0 with
+probability 1 − Λ/2, M = min(v, w) with probability |v − w|/2, and else uniform on (0, M). Hence,
+for every convex falling h that lies above V_t(v + ·) on [0, M],
 
     V_{t+1}(v) <= (1 − Λ/2) h(0) + (|v − w|/2) h(M) + ∫_0^M h + s b².                          (1)
 

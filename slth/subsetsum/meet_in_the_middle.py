@@ -47,7 +47,7 @@ class MeetInTheMiddle(Solver):
                 "values",
                 f"{most} usable values in a row",
                 f"up to {MOST}",
-                "use FirstHit, Greedy or BestSingle, or set limit to use a prefix",
+                "use SchroeppelShamir up to 60, FirstHit, Greedy or BestSingle, or set limit",
             )
         mask = np.zeros(problem.shape, np.bool_)
         lower = np.full(len(targets), -np.inf)

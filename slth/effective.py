@@ -55,17 +55,26 @@ def weight_errors(
     The worse of the two halves; with "needed", the negative half counts in the first layer only,
     since later layers never see a negative input. Exact where slack is zero.
     """
-    errors = []
-    for i, w in enumerate(target.weights):
-        slack = effective.slack[i]
-        worst = _distance(effective.positive[i], w, slack[:, :-1])
-        if i == 0 or halves == "both":
-            worst = np.maximum(worst, _distance(effective.negative[i], w, slack[:, :-1]))
-        bias = target.biases[i]
-        if bias is not None:
-            worst = np.column_stack([worst, _distance(effective.bias[i], bias, slack[:, -1])])
-        errors.append(worst)
-    return errors
+    layers = zip(
+        effective.positive, effective.negative, effective.bias, effective.slack, strict=True
+    )
+    return [
+        layer_errors(layer, w, b, i == 0 or halves == "both")
+        for i, (layer, w, b) in enumerate(zip(layers, target.weights, target.biases, strict=True))
+    ]
+
+
+def layer_errors(
+    layer: tuple[Floats, Floats, Floats, Floats], weights: Floats, bias: Floats | None, both: bool
+) -> Floats:
+    """`weight_errors` of one layer, given its slopes for y ≥ 0 and y < 0, its bias and slack."""
+    positive, negative, offset, slack = layer
+    worst = _distance(positive, weights, slack[:, :-1])
+    if both:
+        worst = np.maximum(worst, _distance(negative, weights, slack[:, :-1]))
+    if bias is not None:
+        worst = np.column_stack([worst, _distance(offset, bias, slack[:, -1])])
+    return worst
 
 
 def _distance(a: Floats, b: Floats, slack: Floats) -> Floats:

@@ -11,7 +11,8 @@ import json
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from slth.effective import Effective
 from slth.errors import BadInput
+from slth.kept import Kept, check, misfit, narrow
 from slth.source import Role, Source
 
 if TYPE_CHECKING:
@@ -31,23 +33,11 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Layer = tuple[Floats, Floats, Floats, Floats]  # slopes for y ≥ 0 and y < 0, bias, slack
 Halves = Literal["both", "needed"]
 FORMAT = 1
+SPAN = 1 << 18  # kept entries that a thread draws anew at a time
 MODULE_LIMIT = 2 << 30  # bytes of dense weights, masks and masked weights that module() may make
-
-
-@dataclass(frozen=True, eq=False)
-class Kept:
-    """Kept neurons of one half of a layer pair: gadget g = block·outputs + output keeps the
-    neurons `indices[indptr[g] : indptr[g + 1]]` (index within the half's block, ascending)."""
-
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int64]
-
-    @property
-    def gadgets(self) -> NDArray[np.int64]:
-        """The gadget of every kept entry, `[kept]`."""
-        return np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
 
 
 @dataclass(frozen=True)
@@ -103,20 +93,23 @@ class Claim:
 
 @dataclass(frozen=True, eq=False)
 class Ticket:
-    """Source + mask + claim. `kept[layer][half]` lists the kept neurons of every gadget."""
+    """Source + mask + claim. `kept[layer][half]` lists the kept neurons of every gadget; it may be
+    any sequence, such as one that reads a layer from disk when it is asked for."""
 
     source: Source
-    kept: tuple[tuple[Kept, Kept], ...]
+    kept: Sequence[tuple[Kept, Kept]]
     claim: Claim
     certificate: Mapping[str, Any] | None = field(default=None)
 
     def __post_init__(self) -> None:
-        if len(self.kept) != self.source.pairs or any(len(pair) != 2 for pair in self.kept):
-            shape = [len(pair) for pair in self.kept]
-            raise BadInput("kept", shape, f"two halves for {self.source.pairs} layers", "add them")
+        allowed = f"two halves for {self.source.pairs} layers"
+        if len(self.kept) != self.source.pairs:
+            raise BadInput("kept", f"{len(self.kept)} layers", allowed, "add them")
         for layer, pair in enumerate(self.kept):
+            if len(pair) != 2:
+                raise BadInput("kept", f"{len(pair)} halves in layer {layer}", allowed, "add them")
             for kept in pair:
-                _check_kept(self.source, layer, kept)
+                check(self.source, layer, kept)
 
     def __call__(self, x: ArrayLike) -> Floats:
         """Evaluate the pruned source on `[batch, d_0]` → `[batch, d_l]`, gadgets merged."""
@@ -128,7 +121,7 @@ class Ticket:
     @cached_property
     def effective(self) -> Effective:
         """The merged slopes, derived from seed and mask alone."""
-        layers = [_merge(self.source, i, halves) for i, halves in enumerate(self.kept)]
+        layers = [merge(self.source, i, halves) for i, halves in enumerate(self.kept)]
         positive, negative, bias, slack = zip(*layers, strict=True)
         return Effective(positive, negative, bias, slack)
 
@@ -140,15 +133,21 @@ class Ticket:
             for i, pair in enumerate(self.kept)
         )
 
+    @cached_property
+    def _sizes(self) -> tuple[int, int]:
+        """Kept weights of odd and even source layers; one layer is looked at after another."""
+        sizes = [kept_sizes(self.source, i, pair) for i, pair in enumerate(self.kept)]
+        return sum(size for size, _ in sizes), sum(size for _, size in sizes)
+
     @property
     def kept_in(self) -> int:
         """Kept weights of the odd source layers, biases included."""
-        return sum(block.size for pair in self.used for block, _ in pair)
+        return self._sizes[0]
 
     @property
     def kept_out(self) -> int:
         """Kept weights of the even source layers."""
-        return sum(k.indices.size for halves in self.kept for k in halves)
+        return self._sizes[1]
 
     @property
     def density(self) -> float:
@@ -237,7 +236,9 @@ class Ticket:
                 _key(source, layer, gadget // outputs, kept.indices),
             )
             columns = np.zeros((outputs, block.size))
-            columns[gadget % outputs, row] = _out_weights(source, layer, half, kept)
+            columns[gadget % outputs, row] = source.entries(
+                layer, Role.OUT, half, gadget // outputs, gadget % outputs, kept.indices
+            )
             odd.append(rows[:, :width])
             bias.append(rows[:, width])
             even.append(columns)
@@ -264,13 +265,23 @@ class Ticket:
             "claim": self.claim.to_json(),
             "certificate": self.certificate,
         }
-        arrays = {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)}
-        for i, halves in enumerate(self.kept):
-            for half, kept in enumerate(halves):
-                arrays[f"count_{i}_{half}"] = np.diff(kept.indptr).astype(np.int32)
-                arrays[f"index_{i}_{half}"] = kept.indices.astype(np.int32)
-        with write_atomically(path) as stream:
-            np.savez_compressed(stream, allow_pickle=False, **arrays)
+        with (
+            write_atomically(path) as stream,
+            zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
+            # np.savez would hold every layer at once
+            _add(archive, "header", np.frombuffer(json.dumps(header).encode(), dtype=np.uint8))
+            for i, halves in enumerate(self.kept):
+                small = narrow(self.source.n[i])
+                for half, kept in enumerate(halves):
+                    _add(archive, f"count_{i}_{half}", kept.counts.astype(small))
+                    _add(archive, f"index_{i}_{half}", kept.indices.astype(small))
+
+
+def _add(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    """One more array, as np.savez_compressed writes it."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+        np.lib.format.write_array(stream, array, allow_pickle=False)
 
 
 _DAMAGE = (  # what flipped bytes raise in zipfile, numpy, json and the constructors
@@ -327,40 +338,8 @@ def _kept(source: Source, layer: int, counts: NDArray[Any], indices: NDArray[Any
         and bool(((counts >= 0) & (counts <= indices.size)).all())
     )
     if not fits:
-        raise _misfit(source, layer)
-    indptr = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    return Kept(indptr, indices.astype(np.int64))
-
-
-def _check_kept(source: Source, layer: int, kept: Kept) -> None:
-    """Every gadget lists neurons of the source, ascending, none twice; BadInput otherwise."""
-    gadgets = source.blocks(layer) * source.dims[layer + 1]
-    indptr, indices = kept.indptr, kept.indices
-    ok = (
-        indptr.dtype == indices.dtype == np.int64
-        and indptr.shape == (gadgets + 1,)
-        and indices.ndim == 1
-        and bool((np.diff(indptr) >= 0).all())
-        and int(indptr[0]) == 0
-        and int(indptr[-1]) == indices.size
-    )
-    if ok and indices.size:
-        ok = int(indices.min()) >= 0 and int(indices.max()) < source.n[layer]
-        first = np.zeros(indices.size, dtype=bool)
-        first[indptr[:-1][np.diff(indptr) > 0]] = True
-        ok = ok and bool((np.diff(indices) > 0)[~first[1:]].all())
-    if not ok:
-        raise _misfit(source, layer)
-
-
-def _misfit(source: Source, layer: int) -> BadInput:
-    return BadInput(
-        f"mask of layer {layer}",
-        "kept indices that do not fit the source",
-        f"{source.blocks(layer) * source.dims[layer + 1]} gadgets, each with ascending indices in "
-        f"0 … {source.n[layer] - 1}",
-        "make the ticket anew",
-    )
+        raise misfit(source, layer)
+    return Kept.of_counts(counts, indices)
 
 
 def _key(source: Source, layer: int, block: Indices, index: Indices) -> Indices:
@@ -369,9 +348,19 @@ def _key(source: Source, layer: int, block: Indices, index: Indices) -> Indices:
 
 
 def _used(source: Source, layer: int, kept: Kept) -> tuple[Indices, Indices]:
-    n = np.int64(source.n[layer])
-    keys = np.unique(_key(source, layer, kept.gadgets // source.dims[layer + 1], kept.indices))
+    n, outputs = np.int64(source.n[layer]), source.dims[layer + 1]
+    found = [np.empty(0, dtype=np.int64)]
+    for first, last in kept.spans(outputs, SPAN):
+        part = kept.blocks(outputs, first, last)
+        found.append(np.unique(_key(source, layer, first + part.gadgets // outputs, part.indices)))
+    keys = np.concatenate(found)
     return keys // n, keys % n
+
+
+def kept_sizes(source: Source, layer: int, pair: tuple[Kept, Kept]) -> tuple[int, int]:
+    """Kept weights of the odd and of the even source layer of a pair."""
+    hidden = sum(_used(source, layer, kept)[0].size for kept in pair)
+    return hidden, sum(kept.indices.size for kept in pair)
 
 
 def _in_weights(source: Source, layer: int, half: int, block: Indices, index: Indices) -> Floats:
@@ -383,25 +372,32 @@ def _in_weights(source: Source, layer: int, half: int, block: Indices, index: In
     return u
 
 
-def _out_weights(source: Source, layer: int, half: int, kept: Kept) -> Floats:
-    gadget, outputs = kept.gadgets, source.dims[layer + 1]
-    return source.entries(layer, Role.OUT, half, gadget // outputs, gadget % outputs, kept.indices)
-
-
-def _merge(
-    source: Source, layer: int, halves: tuple[Kept, Kept]
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Slopes for y ≥ 0 and y < 0, bias, and slack of one layer pair."""
+def merge(source: Source, layer: int, halves: tuple[Kept, Kept]) -> Layer:
+    """Slopes for y ≥ 0 and y < 0, bias, and slack of one layer pair, drawn anew on every core."""
     from slth.gadget_sums import gadget_sums, lost_bound
+    from slth.threads import workers
 
     outputs, blocks = source.dims[layer + 1], source.blocks(layer)
     positive, negative = np.zeros((outputs, blocks)), np.zeros((outputs, blocks))
     lost = np.zeros((2, outputs, blocks))
-    for half, kept in enumerate(halves):
-        u = _in_weights(source, layer, half, kept.gadgets // outputs, kept.indices)
-        v = _out_weights(source, layer, half, kept)
-        gadget_sums(kept.indptr, u, v, outputs, positive, negative, lost[0], lost[1])
-    terms = max((int(np.diff(k.indptr).max(initial=0)) for k in halves), default=0)
+
+    def some(span: tuple[int, int]) -> None:
+        first, last = span
+        here = np.zeros((4, outputs, last - first))
+        for half, whole in enumerate(halves):
+            kept = whole.blocks(outputs, first, last)
+            gadget = kept.gadgets
+            block = first + gadget // outputs
+            u = _in_weights(source, layer, half, block, kept.indices)
+            v = source.entries(layer, Role.OUT, half, block, gadget % outputs, kept.indices)
+            gadget_sums(kept.indptr, u, v, outputs, *here)
+        positive[:, first:last], negative[:, first:last] = here[:2]
+        lost[:, :, first:last] = here[2:]
+
+    longer = max(halves, key=lambda kept: kept.indices.size)
+    with ThreadPoolExecutor(workers()) as pool:
+        list(pool.map(some, longer.spans(outputs, SPAN)))
+    terms = max(int(kept.counts.max(initial=0)) for kept in halves)
     slack = lost_bound(lost.max(axis=0), 2 * terms)
     if source.bias[layer]:
         return positive[:, :-1], negative[:, :-1], positive[:, -1], slack

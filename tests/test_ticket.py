@@ -545,8 +545,8 @@ def test_bad_requests_are_refused(make, target: Target) -> None:  # type: ignore
 def test_a_construction_may_cite_no_theorem(target: Target) -> None:
     @dataclass(frozen=True)
     class Own(GadgetConstruction):
-        def find(self, half: Half, progress: object) -> list[np.ndarray]:
-            return Pensia().find(half, None)
+        def find(self, half: Half) -> Kept:
+            return Pensia().find(half)
 
     ticket = Own().build(target, Own().source_for(target, 0, 20))
     assert ticket.claim.theorem is None
@@ -569,8 +569,8 @@ def test_a_hopeless_tolerance_in_a_huge_source_ends_in_bounded_memory() -> None:
     source = p.source_for(target, 0, 1 << 30)
     half = Half(source, 0, 0, target.weights[0].T[:1], 1e-300)
     seen = []
-    found = Pensia(tolerance=1e-300, solver=_Refuses(seen)).find(half, None)
-    assert len(found) == 1
+    found = Pensia(tolerance=1e-300, solver=_Refuses(seen)).find(half)
+    assert found.counts.tolist() == [0]
     assert max(seen) == WIDEST
 
 

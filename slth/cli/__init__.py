@@ -215,22 +215,28 @@ def ticket(
     --delta for the width the theorem asks for. Exit status 3 when some gadget misses the tolerance
     that epsilon asks of it, however small the certified error; the ticket is saved all the same.
 
+    What is found goes to the folder OUT.part until the ticket is saved: after a crash or Ctrl-C the
+    same command goes on from there, and the ticket comes out the same to the last bit.
+
     \b
     Example:  slth ticket digits --n 40 --seed 1 --out ticket.npz
     """
     from slth.cli import inputs, show
+    from slth.construct import discard
 
     inputs.check_output(out)
     target = inputs.target(model, state)
     make = inputs.construction(construction, inputs.domain(target, ball, box))
     source = inputs.source(make, target, n, seed, law())
     with show.bar("building", counted=True) as progress:
-        found = make.build(target, source, progress)
+        unfinished = out.with_name(f"{out.name}.part")
+        found = make.build_resumable(target, source, unfinished, progress)
     with show.bar("certifying"):
         found = inputs.certified(found, target, restarts, steps)
     with inputs.writing(out):
         found.save(out)
     report = show.ticket(found, target, make, str(out))
+    discard(found)
     show.show_json(report) if as_json else show.show_ticket(report)
     if found.claim.met:
         return 0

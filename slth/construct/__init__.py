@@ -1,13 +1,15 @@
 """Constructions: a target and a source in, a ticket out. One file per paper's gadget.
 
 `constructions()` lists them by file name and `load(name)` imports one. `Construction.build` is the
-contract; those that approximate every target weight by a gadget of its own share `_gadgets.py`.
+contract; those that approximate every target weight by a gadget of its own share `_gadgets.py`,
+which seeks them in pieces (`_pieces.py`) on every core and can go on after an interruption.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slth.errors import BadInput
@@ -30,6 +32,16 @@ class Construction(ABC):
         A source too narrow for the tolerance still gives a ticket: its claim says what it misses.
         """
 
+    def build_resumable(
+        self, target: Target, source: Source, folder: Path, progress: Progress | None = None
+    ) -> Ticket:
+        """The same ticket, with what is found on the way kept in `folder` against interruptions.
+
+        A construction that can go on from there overrides this; as it stands it starts anew. The
+        ticket may read its mask from the folder: save it, then `discard(ticket)`.
+        """
+        return self.build(target, source, progress)
+
     def source_for(self, target: Target, seed: int, n: int | None = None, **laws: Any) -> Source:
         """A source of the right architecture with n neurons a half in every layer pair.
 
@@ -42,6 +54,13 @@ class Construction(ABC):
             raise BadInput("n", "none", "neurons a half", "give n")
         bias = tuple(b is not None for b in target.biases)
         return Source(target.dims, (n,) * target.depth, bias, seed, **laws)
+
+
+def discard(ticket: Ticket) -> None:
+    """Remove the folder of `build_resumable` that a ticket, saved by now, is read from."""
+    from slth.construct._pieces import discard as discard_files
+
+    discard_files(ticket.kept)
 
 
 def constructions() -> tuple[str, ...]:

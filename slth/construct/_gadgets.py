@@ -9,34 +9,38 @@ pruned whole.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import slth
 from slth.bounds import TargetClass, facts, law_failures
 from slth.certify.propagate import propagation
 from slth.construct import Construction, Progress
+from slth.construct._pieces import PIECE, Piece, pieces, search
 from slth.domain import Ball, Domain
-from slth.effective import weight_errors
+from slth.effective import layer_errors
 from slth.errors import BadInput
+from slth.kept import Kept
 from slth.source import Source
 from slth.target import Target
-from slth.ticket import Claim, Halves, Kept, Ticket
+from slth.ticket import Claim, Halves, Ticket, kept_sizes, merge
 
 Floats = NDArray[np.float64]
-CHUNK = 1 << 21  # values held at a time
+CHUNK = 1 << 19  # values that a thread holds at a time
 SCAN = 1 << 24  # neurons a half that a scan can hold in memory
 
 
 @dataclass(frozen=True)
 class Half:
-    """The gadgets of one half of one layer pair.
+    """Gadgets to be found: a run of blocks, from block `first` on, of one half of one layer pair.
 
-    weights: `[blocks, outputs]`, what the blocks in play are to approximate; tolerance: per-weight
-    η, or None where the best is wanted.
+    weights: `[blocks, outputs]`, what they are to approximate; tolerance: per-weight η, or None
+    where the best is wanted; threads: how many a solver may use (None: all).
     """
 
     source: Source
@@ -44,12 +48,24 @@ class Half:
     half: int
     weights: Floats
     tolerance: float | None
+    first: int = 0
+    threads: int | None = None
 
     def chunks(self, width: int) -> Iterator[tuple[int, int]]:
-        """Ranges of blocks whose values `[blocks, outputs, width]` fit in a chunk."""
+        """Rows [start, stop) of `weights` whose values fit in a chunk at that many neurons."""
         step = max(1, CHUNK // (self.weights.shape[1] * width))
-        for first in range(0, len(self.weights), step):
-            yield first, min(first + step, len(self.weights))
+        for start in range(0, len(self.weights), step):
+            yield start, min(start + step, len(self.weights))
+
+    def in_weights(self, width: int, start: int = 0, stop: int | None = None) -> Floats:
+        """In-weights of rows [start, stop): `[blocks, width]`."""
+        rows = range(len(self.weights))[start:stop]
+        return np.stack(
+            [
+                self.source.in_weights(self.layer, self.half, 0, width, block=self.first + row)
+                for row in rows
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -93,8 +109,11 @@ class GadgetConstruction(Construction):
             raise BadInput("halves", self.halves, "both, needed", "choose one of these")
 
     @abstractmethod
-    def find(self, half: Half, progress: Progress | None) -> list[NDArray[np.int64]]:
-        """The kept neurons of every gadget of the half, in the order block·outputs + output."""
+    def find(self, half: Half) -> Kept:
+        """The kept neurons of every gadget asked for, in the order block·outputs + output.
+
+        Several threads call it at once, each with a run of blocks of its own.
+        """
 
     def theorem(self, facts: TargetClass) -> tuple[str | None, list[str]]:
         """The theorem that promises this ticket, by its file's name in slth/bounds, and which of
@@ -154,6 +173,21 @@ class GadgetConstruction(Construction):
         return propagation(target, domain).tolerances(self.epsilon)
 
     def build(self, target: Target, source: Source, progress: Progress | None = None) -> Ticket:
+        return self._build(target, source, None, progress)
+
+    def build_resumable(
+        self, target: Target, source: Source, folder: Path, progress: Progress | None = None
+    ) -> Ticket:
+        """As `build`, to the last bit, with every finished piece in `folder`.
+
+        What an interrupted call with the same target, source and options left there is used. Memory
+        does not grow with the number of layers: the ticket reads them from there one by one.
+        """
+        return self._build(target, source, Path(folder), progress)
+
+    def _build(
+        self, target: Target, source: Source, folder: Path | None, progress: Progress | None
+    ) -> Ticket:
         given: object = target
         if not isinstance(given, Target):
             remedy = "slth.from_module(model) reads a torch model"
@@ -166,45 +200,55 @@ class GadgetConstruction(Construction):
             )
         domain = self.region(target)
         etas = self.tolerances(target, domain)
-        kept = self._mask(target, source, etas, progress)
+
+        def find(piece: Piece, threads: int) -> Kept:
+            weights, bias = target.weights[piece.layer].T, target.biases[piece.layer]
+            wanted = weights[piece.first : piece.last]
+            if bias is not None and piece.last > len(weights):
+                wanted = np.vstack([wanted, bias])
+            eta = None if etas is None else etas[piece.layer]
+            half = Half(
+                source, piece.layer, piece.half, np.ascontiguousarray(wanted), eta,
+                piece.first, threads,
+            )  # fmt: skip
+            return self.find(half)
+
+        def absent(layer: int, half: int) -> bool:
+            return half == 1 and layer > 0 and self.halves == "needed"
+
+        todo = pieces(source, absent)
+        identity = self._identity(target, source, etas)
+        kept = search(source, todo, find, folder, identity, progress)
         return self._claim(target, source, kept, domain, etas)
 
-    def _mask(
-        self,
-        target: Target,
-        source: Source,
-        etas: tuple[float, ...] | None,
-        progress: Progress | None,
-    ) -> tuple[tuple[Kept, Kept], ...]:
-        total = sum(2 * w.size for w in target.weights)
-        done = 0
-        layers = []
-        for i in range(target.depth):
-            pair = []
-            for h in (0, 1):
-                weights = np.ascontiguousarray(
-                    (target.augmented(i) if h == 0 else target.weights[i]).T
-                )
-                absent = h == 1 and i > 0 and self.halves == "needed"
-                before = done
+    def _identity(
+        self, target: Target, source: Source, etas: tuple[float, ...] | None
+    ) -> dict[str, Any]:
+        """Everything that the mask depends on."""
+        return {
+            "slth": slth.__version__,
+            "construction": f"{type(self).__module__}.{type(self).__qualname__}",
+            "options": {**self._options(), "halves": self.halves},
+            "tolerances": etas,
+            "target": target.fingerprint,
+            "source": source.to_json(),
+            "piece": PIECE,
+        }
 
-                def report(part: int, _: int, before: int = before) -> None:
-                    if progress is not None:
-                        progress(min(before + part, total), total)
-
-                half = Half(source, i, h, weights, None if etas is None else etas[i])
-                lists = [] if absent else self.find(half, report)
-                pair.append(_csr(lists, source.blocks(i) * source.dims[i + 1]))
-                done += target.weights[i].size
-                report(target.weights[i].size, total)
-            layers.append((pair[0], pair[1]))
-        return tuple(layers)
+    def _options(self) -> dict[str, Any]:
+        """The options that are this construction's own, as JSON."""
+        common = {field.name for field in fields(GadgetConstruction)}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in common}
+        return {
+            k: v if v is None or isinstance(v, (int, float, str)) else repr(v)
+            for k, v in own.items()
+        }
 
     def _claim(
         self,
         target: Target,
         source: Source,
-        kept: tuple[tuple[Kept, Kept], ...],
+        kept: Sequence[tuple[Kept, Kept]],
         domain: Domain,
         etas: tuple[float, ...] | None,
     ) -> Ticket:
@@ -218,14 +262,9 @@ class GadgetConstruction(Construction):
                 for i, (n, asked_n) in enumerate(zip(source.n, asked, strict=True), start=1)
                 if n < asked_n
             ]
-        common = {field.name for field in fields(GadgetConstruction)}
-        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in common}
         blank = Claim(
             construction=type(self).__module__.rsplit(".", 1)[-1],
-            parameters={
-                k: v if v is None or isinstance(v, (int, float, str)) else repr(v)
-                for k, v in options.items()
-            },
+            parameters=self._options(),
             target=target.fingerprint,
             domain=domain.to_json(),
             epsilon=self.epsilon,
@@ -240,7 +279,7 @@ class GadgetConstruction(Construction):
             theorem=theorem,
             failed=tuple(failed),
         )
-        return with_claim(Ticket(source, kept, blank), target, domain)
+        return Ticket(source, kept, measured(blank, source, kept, target, domain))
 
 
 def _number(name: str, value: Any) -> float:
@@ -250,32 +289,28 @@ def _number(name: str, value: Any) -> float:
     return float(value)
 
 
-def with_claim(ticket: Ticket, target: Target, domain: Domain) -> Ticket:
-    """The ticket with the numbers of its claim filled in from its own merged slopes."""
-    claim = ticket.claim
-    errors = weight_errors(ticket.effective, target, claim.halves)
-    achieved = tuple(float(e.max()) for e in errors)
-    unmet = 0
-    if claim.tolerances is not None:
-        unmet = sum(int((e > eta).sum()) for e, eta in zip(errors, claim.tolerances, strict=True))
-    return Ticket(
-        ticket.source,
-        ticket.kept,
-        replace(
-            claim,
-            achieved=achieved,
-            error_bound=propagation(target, domain).error_bound(achieved),
-            unmet=unmet,
-            kept_in=ticket.kept_in,
-            kept_out=ticket.kept_out,
-        ),
+def measured(
+    claim: Claim,
+    source: Source,
+    kept: Sequence[tuple[Kept, Kept]],
+    target: Target,
+    domain: Domain,
+) -> Claim:
+    """The claim with the numbers that the mask itself gives, one layer in memory at a time."""
+    achieved, unmet, into, out = [], 0, 0, 0
+    for i, pair in enumerate(kept):
+        both = i == 0 or claim.halves == "both"
+        errors = layer_errors(merge(source, i, pair), target.weights[i], target.biases[i], both)
+        achieved.append(float(errors.max()))
+        if claim.tolerances is not None:
+            unmet += int((errors > claim.tolerances[i]).sum())
+        sizes = kept_sizes(source, i, pair)
+        into, out = into + sizes[0], out + sizes[1]
+    return replace(
+        claim,
+        achieved=tuple(achieved),
+        error_bound=propagation(target, domain).error_bound(tuple(achieved)),
+        unmet=unmet,
+        kept_in=into,
+        kept_out=out,
     )
-
-
-def _csr(lists: list[NDArray[np.int64]], gadgets: int) -> Kept:
-    """Kept of `gadgets` gadgets, the last ones empty where the list is shorter."""
-    counts = np.zeros(gadgets, dtype=np.int64)
-    counts[: len(lists)] = [k.size for k in lists]
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    indices = np.concatenate(lists) if lists else np.empty(0, dtype=np.int64)
-    return Kept(indptr, indices.astype(np.int64))

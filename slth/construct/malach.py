@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from slth.bounds import TargetClass
 from slth.bounds import malach as bound
 from slth.bounds.pensia import link_events
-from slth.construct import Progress
 from slth.construct._gadgets import CHUNK, SCAN, GadgetConstruction, Half
 from slth.errors import BadInput
+from slth.kept import Kept
 from slth.source import Role
 
 Floats = NDArray[np.float64]
@@ -49,21 +49,19 @@ class Malach(GadgetConstruction):
         if self.match not in ("both", "product"):
             raise BadInput("match", self.match, "both, product", "choose one of these")
 
-    def find(self, half: Half, progress: Progress | None) -> list[Indices]:
+    def find(self, half: Half) -> Kept:
         n = half.source.n[half.layer]
         if half.tolerance is None and n > SCAN:
             raise BadInput(
                 "n", n, f"at most {SCAN} neurons a half for a scan", "narrow n or loosen epsilon"
             )
-        kept: list[Indices] = []
-        for block, weights in enumerate(half.weights):
-            kept += self._block(half, block, weights)
-            if progress is not None:
-                progress(len(kept), half.weights.size)
-        return kept
+        blocks = enumerate(half.weights, start=half.first)
+        best = np.concatenate([self._block(half, block, weights) for block, weights in blocks])
+        return Kept.of_counts(best >= 0, best[best >= 0])
 
-    def _block(self, half: Half, block: int, weights: Floats) -> list[Indices]:
-        """The best neuron for each output of a block, looking no further than the tolerance."""
+    def _block(self, half: Half, block: int, weights: Floats) -> Indices:
+        """The best neuron for each output of a block, or −1, looking no further than the
+        tolerance."""
         n = half.source.n[half.layer]
         width = n if half.tolerance is None else min(n, 1024)
         best = np.full(weights.size, -1)
@@ -77,7 +75,7 @@ class Malach(GadgetConstruction):
                 break
             right = half.tolerance / 2 if self.match == "both" else half.tolerance
             open_rows = open_rows[miss > right]
-        return [np.array([k] if k >= 0 else [], dtype=np.int64) for k in best.tolist()]
+        return best
 
     def theorem(self, facts: TargetClass) -> tuple[str, list[str]]:
         return "malach", bound.Malach().hypotheses(facts)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from slth.bounds import TargetClass
 from slth.bounds import pensia as bound
-from slth.construct import Progress
 from slth.construct._gadgets import CHUNK, GadgetConstruction, Half
 from slth.errors import BadInput
+from slth.kept import Kept
 from slth.source import Role
 from slth.subsetsum import Problem, Solver, Status
 
@@ -38,7 +38,8 @@ class Pensia(GadgetConstruction):
     solver: what finds the subsets; by default FirstHit where a tolerance is given (it looks at no
     more neurons than it needs, so n may run into thousands) and MeetInTheMiddle where the best is.
     limit: usable values a gadget that MeetInTheMiddle looks at first; the gadgets that come out
-    worst, which rule the network's error, are given more, up to DEEPEST, while that helps.
+    worst of some thousands, which rule the network's error, are given more, up to DEEPEST, while
+    that helps.
     """
 
     limit: int = field(default=22, metadata={"help": "usable values a gadget for the optimum"})
@@ -49,60 +50,64 @@ class Pensia(GadgetConstruction):
         if not 1 <= self.limit <= DEEPEST:
             raise BadInput("limit", self.limit, f"1 … {DEEPEST} usable values", "lower it")
 
-    def find(self, half: Half, progress: Progress | None) -> list[Indices]:
+    def find(self, half: Half) -> Kept:
         n = half.source.n[half.layer]
         width = min(n, _first_look(half.tolerance))
-        kept: list[Indices] = []
+        found: list[Kept] = []
         missed: list[NDArray[np.float64]] = []  # by how much each gadget misses what is wanted
-        for first, last in half.chunks(width):
-            values = products(half, width, first, last)
-            weights = half.weights[first:last].ravel()
+        for start, stop in half.chunks(width):
+            values = products(half, width, start, stop)
+            weights = half.weights[start:stop].ravel()
             masks, miss = self._solve(half, values, weights, self._solver(half, self.limit))
-            kept += _rows(masks)
+            found.append(Kept.of_mask(masks))
             missed.append(miss)
-            if progress is not None:
-                progress(len(kept), half.weights.size)
-        miss = np.concatenate(missed)
+        kept, miss = Kept.joined(found), np.concatenate(missed)
         if half.tolerance is None:
-            self._deepen(half, kept, miss)
-        else:
-            self._widen(half, width, np.flatnonzero(miss > 0), kept)
-        return kept
+            return self._deepen(half, kept, miss)
+        return self._widen(half, width, np.flatnonzero(miss > 0), kept)
 
-    def _deepen(self, half: Half, kept: list[Indices], error: NDArray[np.float64]) -> None:
+    def _deepen(self, half: Half, kept: Kept, error: NDArray[np.float64]) -> Kept:
         """Spend more on the worst tenth of the gadgets, four usable values a round."""
         if self.solver is not None:
-            return
+            return kept
         good_enough = np.quantile(error, 0.9)
         rows, limit = np.flatnonzero(error > good_enough), self.limit
         n = min(half.source.n[half.layer], FEW_HUNDRED)
         while rows.size and limit < DEEPEST:
             limit = min(limit + 4, DEEPEST)
-            solver, values = self._solver(half, limit), _scattered_products(half, n, rows)
-            more = np.count_nonzero(values, axis=1) > limit - 4
-            rows, values = rows[more], values[more]
-            if not rows.size:
-                break
-            masks, found = self._solve(half, values, half.weights.ravel()[rows], solver)
-            for row, indices in zip(rows.tolist(), _rows(masks), strict=True):
-                kept[row] = indices
-            rows = rows[found > good_enough]
+            kept, rows = self._again(half, kept, rows, n, limit, float(good_enough))
+        return kept
 
-    def _widen(self, half: Half, width: int, rows: Indices, kept: list[Indices]) -> None:
+    def _widen(self, half: Half, width: int, rows: Indices, kept: Kept) -> Kept:
         """Try the gadgets that miss their tolerance again with more and more neurons."""
         n = min(half.source.n[half.layer], WIDEST)
         while rows.size and width < n:
             width = min(n, 2 * width)
-            step, still = max(1, CHUNK // width), []
-            for at in range(0, rows.size, step):
-                part = rows[at : at + step]
-                values = _scattered_products(half, width, part)
-                weights = half.weights.ravel()[part]
-                masks, miss = self._solve(half, values, weights, self._solver(half, self.limit))
-                for row, indices in zip(part.tolist(), _rows(masks), strict=True):
-                    kept[row] = indices
-                still.append(part[miss > 0])
-            rows = np.concatenate(still)
+            kept, rows = self._again(half, kept, rows, width, self.limit, 0.0)
+        return kept
+
+    def _again(
+        self, half: Half, kept: Kept, rows: Indices, width: int, limit: int, enough: float
+    ) -> tuple[Kept, Indices]:
+        """Those gadgets anew among `width` neurons: what is kept now, and which still miss more
+        than enough. Where the best is wanted, those without more usable values are left alone."""
+        step = max(1, CHUNK // width)
+        found, tried, still = [], [], []
+        for part in (rows[at : at + step] for at in range(0, rows.size, step)):
+            values = _scattered_products(half, width, part)
+            if half.tolerance is None:
+                more = np.count_nonzero(values, axis=1) > limit - 4
+                part, values = part[more], values[more]
+            if not part.size:
+                continue
+            weights = half.weights.ravel()[part]
+            masks, miss = self._solve(half, values, weights, self._solver(half, limit))
+            found.append(Kept.of_mask(masks))
+            tried.append(part)
+            still.append(part[miss > enough])
+        if not tried:
+            return kept, np.empty(0, dtype=np.int64)
+        return kept.replaced(np.concatenate(tried), Kept.joined(found)), np.concatenate(still)
 
     def _solve(
         self,
@@ -123,7 +128,9 @@ class Pensia(GadgetConstruction):
 
         if self.solver is not None:
             return self.solver
-        return MeetInTheMiddle(limit=limit) if half.tolerance is None else FirstHit()
+        if half.tolerance is None:
+            return MeetInTheMiddle(limit=limit, threads=half.threads)
+        return FirstHit(threads=half.threads)
 
     def theorem(self, facts: TargetClass) -> tuple[str, list[str]]:
         return "pensia", bound.Pensia().hypotheses(facts)
@@ -132,12 +139,13 @@ class Pensia(GadgetConstruction):
         return [float(n) for n in bound.block_sizes(facts, etas, delta)]
 
 
-def products(half: Half, width: int, first: int, last: int) -> NDArray[np.float64]:
-    """Values of blocks [first, last): `[blocks·outputs, width]`, zero where u's sign is wrong."""
-    source, layer = half.source, half.layer
-    u = usable(source.in_weights(layer, half.half, 0, width)[first:last], half.half)
-    v = source.out_weights(layer, half.half, 0, width, blocks=(first, last))
-    return (v * u[:, None, :]).reshape(-1, width)
+def products(half: Half, width: int, start: int, stop: int) -> NDArray[np.float64]:
+    """Values of rows [start, stop): `[blocks·outputs, width]`, zero where u's sign is wrong."""
+    u = usable(half.in_weights(width, start, stop), half.half)
+    span = (half.first + start, half.first + stop)
+    values = half.source.out_weights(half.layer, half.half, 0, width, blocks=span)
+    values *= u[:, None, :]
+    return values.reshape(-1, width)
 
 
 def usable(u: NDArray[np.float64], half: int) -> NDArray[np.float64]:
@@ -146,13 +154,13 @@ def usable(u: NDArray[np.float64], half: int) -> NDArray[np.float64]:
 
 
 def _scattered_products(half: Half, width: int, gadgets: Indices) -> NDArray[np.float64]:
-    source, layer, outputs = half.source, half.layer, half.weights.shape[1]
-    block, output = gadgets // outputs, gadgets % outputs
+    outputs = half.weights.shape[1]
+    row, output = gadgets // outputs, gadgets % outputs
     # only the blocks in play: all of them at this width may not fit in memory
-    drawn = {b: source.in_weights(layer, half.half, 0, width, block=b) for b in set(block.tolist())}
-    u = usable(np.stack([drawn[b] for b in block.tolist()]), half.half)
-    index = np.arange(width)
-    v = source.entries(layer, Role.OUT, half.half, block[:, None], output[:, None], index[None, :])
+    drawn = {r: half.in_weights(width, r, r + 1)[0] for r in set(row.tolist())}
+    u = usable(np.stack([drawn[r] for r in row.tolist()]), half.half)
+    block, index = half.first + row[:, None], np.arange(width)[None, :]
+    v = half.source.entries(half.layer, Role.OUT, half.half, block, output[:, None], index)
     return u * v.reshape(u.shape)
 
 
@@ -164,8 +172,3 @@ def _first_look(tolerance: float | None) -> int:
     if tolerance is None:
         return FEW_HUNDRED
     return 4 * math.ceil((max(0.0, -math.log2(min(tolerance, 1.0))) + 12) / 2)
-
-
-def _rows(masks: NDArray[np.bool_]) -> list[Indices]:
-    row, column = np.nonzero(masks)
-    return np.split(column, np.searchsorted(row, np.arange(1, len(masks))))

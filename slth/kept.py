@@ -1,0 +1,122 @@
+"""Kept neurons of gadgets, as lists of indices: half of one layer pair, or a run of its blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slth.errors import BadInput
+from slth.source import Source
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Gadget g = block·outputs + output keeps the neurons `indices[indptr[g] : indptr[g + 1]]`
+    (index within its half's block, ascending)."""
+
+    indptr: Indices
+    indices: Indices
+
+    @property
+    def gadgets(self) -> Indices:
+        """The gadget of every kept entry, `[kept]`."""
+        return np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
+
+    @property
+    def counts(self) -> Indices:
+        """Kept neurons of every gadget, `[gadgets]`."""
+        return np.diff(self.indptr)
+
+    @staticmethod
+    def of_counts(counts: NDArray[Any], indices: NDArray[Any]) -> Kept:
+        """From how many neurons each gadget keeps, and which."""
+        indptr = np.zeros(counts.size + 1, dtype=np.int64)
+        np.cumsum(counts, dtype=np.int64, out=indptr[1:])
+        return Kept(indptr, indices.astype(np.int64, copy=False))
+
+    @staticmethod
+    def of_mask(mask: NDArray[np.bool_]) -> Kept:
+        """From masks `[gadgets, neurons]`."""
+        flat = np.flatnonzero(mask)
+        return Kept.of_counts(np.count_nonzero(mask, axis=1), flat % max(1, mask.shape[1]))
+
+    @staticmethod
+    def nothing(gadgets: int) -> Kept:
+        """As many gadgets, all empty."""
+        return Kept(np.zeros(gadgets + 1, dtype=np.int64), np.empty(0, dtype=np.int64))
+
+    @staticmethod
+    def joined(parts: Sequence[Kept]) -> Kept:
+        """The gadgets of all parts, one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        counts = [part.counts for part in parts] or [np.empty(0, dtype=np.int64)]
+        indices = [part.indices for part in parts] or [np.empty(0, dtype=np.int64)]
+        return Kept.of_counts(np.concatenate(counts), np.concatenate(indices))
+
+    def replaced(self, rows: Indices, found: Kept) -> Kept:
+        """The same with the gadgets `rows` (ascending) keeping what `found` keeps instead."""
+        old = np.ones(self.indptr.size - 1, dtype=bool)
+        old[rows] = False
+        stays = old[self.gadgets]
+        gadgets = np.concatenate([self.gadgets[stays], rows[found.gadgets]])
+        indices = np.concatenate([self.indices[stays], found.indices])
+        order = np.argsort(gadgets, kind="stable")
+        return Kept.of_counts(np.bincount(gadgets, minlength=old.size), indices[order])
+
+    def spans(self, outputs: int, most: int) -> Iterator[tuple[int, int]]:
+        """Runs of blocks [first, last) of at most `most` kept entries each, or of one block."""
+        ends = self.indptr[::outputs]
+        first = 0
+        while first < ends.size - 1:
+            last = int(np.searchsorted(ends, ends[first] + most, side="right")) - 1
+            last = min(max(last, first + 1), ends.size - 1)
+            yield first, last
+            first = last
+
+    def blocks(self, outputs: int, first: int, last: int) -> Kept:
+        """The gadgets of blocks [first, last) alone."""
+        indptr = self.indptr[first * outputs : last * outputs + 1]
+        return Kept(indptr - indptr[0], self.indices[indptr[0] : indptr[-1]])
+
+
+def check(source: Source, layer: int, kept: Kept) -> None:
+    """Every gadget lists neurons of the source, ascending, none twice; BadInput otherwise."""
+    gadgets = source.blocks(layer) * source.dims[layer + 1]
+    indptr, indices = kept.indptr, kept.indices
+    ok = (
+        indptr.dtype == indices.dtype == np.int64
+        and indptr.shape == (gadgets + 1,)
+        and indices.ndim == 1
+        and bool((np.diff(indptr) >= 0).all())
+        and int(indptr[0]) == 0
+        and int(indptr[-1]) == indices.size
+    )
+    if ok and indices.size:
+        ok = int(indices.min()) >= 0 and int(indices.max()) < source.n[layer]
+        first = np.zeros(indices.size, dtype=bool)
+        first[indptr[:-1][np.diff(indptr) > 0]] = True
+        ok = ok and bool((indices[1:] > indices[:-1])[~first[1:]].all())
+    if not ok:
+        raise misfit(source, layer)
+
+
+def misfit(source: Source, layer: int) -> BadInput:
+    return BadInput(
+        f"mask of layer {layer}",
+        "kept indices that do not fit the source",
+        f"{source.blocks(layer) * source.dims[layer + 1]} gadgets, each with ascending indices in "
+        f"0 … {source.n[layer] - 1}",
+        "make the ticket anew",
+    )
+
+
+def narrow(n: int) -> type[np.signedinteger[Any]]:
+    """The smallest integers that hold 0 … n: what indices and counts take in a file."""
+    return next((t for t in (np.int8, np.int16) if n <= np.iinfo(t).max), np.int32)

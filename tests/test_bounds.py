@@ -14,219 +14,29 @@ import pytest
 from scipy.stats import binomtest
 
 from slth.bounds import TargetClass, unit_class
-from slth.bounds import _coverage as coverage
 from slth.bounds.counting import Counting, gadget, separated, separated_targets, sign
 from slth.bounds.first_moment import FirstMoment, central_density, hit_bound, least_values
 from slth.bounds.malach import Malach, hit_probability, pool_size, pool_size_product
 from slth.bounds.pensia import Pensia, block_sizes, even_tolerances, parameters
-from slth.bounds.random_subset_sum import (
-    RandomSubsetSum,
-    min_trials,
-    n_rss,
-    n_rss_product,
-    n_rss_reach,
-)
+from slth.bounds.random_subset_sum import n_rss_product, n_rss_reach
 from slth.errors import BadInput
+from tests.subset_sums import coarse, covers, failures, too_low
 
 EXAMPLE = unit_class(4, 4, 4, 2)
 
 
-def too_low(failures: int, trials: int, claimed: float) -> bool:
-    """Whether the data refute 'fails with probability <= claimed' at a false-alarm rate of 1e-4."""
-    return binomtest(failures, trials, min(claimed, 1.0), alternative="greater").pvalue < 1e-4
-
-
-def covers(values: np.ndarray, tolerance: float, reach: float = 0.5) -> bool:
-    """Whether every z in [−reach, reach] is within tolerance of a subset sum of `values`."""
-    sums = np.zeros(1)
-    for value in values:
-        sums = np.concatenate([sums, sums + value])
-    sums = np.sort(sums[np.abs(sums) <= reach + tolerance])
-    if sums.size == 0 or sums[0] > tolerance - reach or sums[-1] < reach - tolerance:
-        return False
-    return bool(np.diff(sums).max(initial=0.0) <= 2 * tolerance)
-
-
-def failures(rng, trials: int, n: int, tolerance: float, law="uniform", reach: float = 0.5) -> int:
-    count = 0
-    for _ in range(trials):
-        values = rng.uniform(-1, 1, n)
-        if law == "product":
-            values = values * np.maximum(0, rng.uniform(-1, 1, n))
-            values = values[values != 0]
-        # a subset of the values that covers proves that all do, and keeps the list of sums short
-        count += not (
-            covers(values[:12], tolerance, reach) or covers(values[:19], tolerance, reach)
-        )
-    return count
-
-
-class TestRandomSubsetSum:
-    def test_the_example_table(self):
-        tolerances = (0.25, 0.1, 0.03125, 0.01, 0.001)
-        assert [n_rss(t, 0.01) for t in tolerances] == [54, 67, 83, 98, 126]
-        assert [n_rss(t, 0.01, "dynamic") for t in tolerances[:4]] == [24, 29, 35, 40]
-
-    @pytest.mark.parametrize(("tolerance", "delta"), [(0.25, 0.2), (0.1, 0.01), (0.003, 1e-4)])
-    def test_phases_in_fifty_digits(self, tolerance, delta):
-        """The formula's minimum over the split and θ, by brute force in mpmath."""
-        with mpmath.workdps(50):
-            eps = mpmath.mpf(tolerance) / 2
-
-            def one(share):
-                if 4 * eps >= 1:
-                    return 0
-                return min(
-                    mpmath.ceil(
-                        (th * mpmath.log(1 / (4 * eps)) + mpmath.log(1 / (share * delta)))
-                        / -mpmath.log(0.75 + mpmath.mpf(2) ** -th / 4)
-                    )
-                    for th in (mpmath.mpf(k) / 20 for k in range(1, 300))
-                )
-
-            def two(share):
-                value = mpmath.log(1 / (2 * eps * share * delta)) / mpmath.log(mpmath.mpf(4) / 3)
-                return max(0, mpmath.ceil(value))
-
-            splits = [mpmath.mpf(i) / 50 for i in range(1, 50)]
-            assert n_rss(tolerance, delta) == min(one(a) + two(1 - a) for a in splits)
-
-    @pytest.mark.parametrize(
-        ("p", "m", "delta"), [(0.25, 3, 0.01), (math.log(2) / 4, 40, 1e-5), (0.9, 1, 0.3)]
-    )
-    def test_min_trials_in_exact_rationals(self, p, m, delta):
-        def tail(n):
-            q = Fraction(p)
-            return sum(math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(min(m, n + 1)))
-
-        n = min_trials(p, m, delta)
-        assert tail(n) <= Fraction(delta)
-        assert tail(n - 1) > Fraction(delta)
-
-    def test_one_step_of_growth(self):
-        """E[v'|v] = v(1 + (1−v)/2) and v' <= 2v, the facts under both methods.
-
-        4 standard errors in each of 4 bins: false alarms below 3e-4."""
-        rng = np.random.default_rng(5)
-        z = np.linspace(-0.5, 0.5, 4001)
-        step = z[1] - z[0]
-        before, after = [], []
-        for _ in range(400):
-            f = np.abs(z) <= 0.05
-            for _ in range(9):
-                shift = round(rng.uniform(-1, 1) / step)
-                moved = np.zeros_like(f)
-                if abs(shift) < f.size:
-                    moved[max(0, shift) : f.size + min(0, shift)] = f[
-                        max(0, -shift) : f.size - max(0, shift)
-                    ]
-                g = f | moved
-                before.append(f.mean())
-                after.append(g.mean())
-                f = g
-        v, w = np.array(before), np.array(after)
-        assert (w <= 2 * v + 1e-12).all()
-        for low, high in ((0.05, 0.2), (0.2, 0.4), (0.4, 0.7), (0.7, 1.0)):
-            inside = (v >= low) & (v < high)
-            excess = (w - v * (1 + (1 - v) / 2))[inside]
-            assert abs(excess.mean()) < 4 * excess.std() / math.sqrt(inside.sum()) + 2e-4
-
-    def test_envelope_against_brute_force(self):
-        """The hull's value is the best chord over all pairs of corners around the mean."""
-        grid = coverage.coverage_grid(0.1, 6)
-        failure = np.ones(grid.size)
-        failure[-1] = 0.0
-        for _ in range(12):
-            wanted = np.zeros(grid.size)
-            for j in range(grid.size - 1):
-                v, high = grid[j], min(2 * grid[j], 1.0)
-                mean = v * (1 + (1 - v) / 2)
-                corners = [(v, failure[j])]
-                corners += [
-                    (grid[i + 1], failure[i])
-                    for i in range(j, grid.size - 1)
-                    if grid[i + 1] <= high
-                ]
-                corners.append((high, failure[grid <= high][-1]))
-                wanted[j] = max(
-                    y0 + (y1 - y0) * (mean - x0) / (x1 - x0)
-                    for x0, y0 in corners
-                    for x1, y1 in corners
-                    if x0 <= mean <= x1 and x0 < x1
-                )
-            failure = coverage.envelope_step(grid, failure)
-            assert failure == pytest.approx(wanted, rel=1e-9, abs=1e-300)
-            assert (failure >= wanted * (1 - 1e-12)).all()
-            assert (np.diff(failure) <= 1e-12).all()  # F_t is nonincreasing
-
-    def test_a_finer_grid_only_tightens(self):
-        bounds = [coverage.failure_bounds(0.1, 30, q) for q in (16, 64, 256)]
-        assert (bounds[0] >= bounds[1] - 1e-12).all()
-        assert (bounds[1] >= bounds[2] - 1e-12).all()
-
-    def test_the_bound_on_failure_holds_at_every_n(self):
-        """Six tests, false alarms below 6e-4; and a bound tightened too far is caught."""
-        rng = np.random.default_rng(1)
-        bound = coverage.failure_bounds(0.1, 29, 128)
-        counts = {n: failures(rng, 400, n, 0.1) for n in (3, 5, 7, 9, 11, 13)}
-        for n, count in counts.items():
-            assert not too_low(count, 400, bound[n])
-        assert too_low(counts[9], 400, bound[29])  # claims 9 values do what 29 do
-
-    @pytest.mark.parametrize("method", ["phases", "dynamic"])
-    def test_the_theorems_n_suffices(self, method):
-        """Failures at the theorem's n are no more than δ; at a third of it they are.
-
-        False alarms below 2e-4 a case."""
-        rng = np.random.default_rng(2)
-        tolerance, delta = 0.25, 0.05
-        n = n_rss(tolerance, delta, method)
-        assert not too_low(failures(rng, 200, n, tolerance), 200, delta)
-        assert too_low(failures(rng, 200, math.ceil(sign(delta)) - 1, tolerance), 200, delta)
-
-    def test_product_and_reach(self):
-        rng = np.random.default_rng(3)
-        n = n_rss_product(0.25, 0.1, "dynamic")
-        assert not too_low(failures(rng, 60, n, 0.25, "product", 1.0), 60, 0.1)
-        assert too_low(failures(rng, 200, 5, 0.25, "product", 1.0), 200, 0.1)
-        n = n_rss_reach(0.25, 2.0, 0.1)
-        assert n > n_rss(0.25, 0.1)
-        assert not too_low(failures(rng, 60, n, 0.25, "uniform", 2.0), 60, 0.1)
-
-    def test_the_uniform_component_of_the_product(self):
-        """ln(2)/4 of v·max(0,u) is uniform on [−1/2, 1/2]: every window there holds enough mass.
-
-        50 windows, binomial at 1e-4 each: false alarms below 5e-3; the mass is least at ±1/2."""
-        rng = np.random.default_rng(4)
-        z = rng.uniform(-1, 1, 200_000) * np.maximum(0, rng.uniform(-1, 1, 200_000))
-        counts = np.histogram(z[z != 0], np.linspace(-0.5, 0.5, 51))[0]
-        mixture = math.log(2) / 4 / 50
-        assert not any(
-            binomtest(int(c), z.size, mixture, alternative="less").pvalue < 1e-4 for c in counts
-        )
-        assert any(  # and no more than that: 1.3 times the weight is refuted
-            binomtest(int(c), z.size, 1.3 * mixture, alternative="less").pvalue < 1e-4
-            for c in counts
-        )
-
-    def test_tiny_tolerances_and_corners(self):
-        assert n_rss(0.5, 0.01) == 0
-        assert 0 < n_rss(1e-90, 1e-150) < 10**5
-        assert n_rss_reach(0.1, 0.5, 0.01) == n_rss(0.1, 0.01)
-        assert n_rss_product(1.0, 0.1) == 0
-        with pytest.raises(BadInput, match="phases"):
-            n_rss(1e-7, 0.1, "dynamic")
-        wide = TargetClass((1, 1), False, (9.0,), (9.0,), 1.0)
-        assert RandomSubsetSum().evaluate(wide, 0.1, 0.1) > RandomSubsetSum().evaluate(
-            unit_class(1, 1), 0.1, 0.1
-        )
+@pytest.fixture(autouse=True, scope="module")
+def coarse_programs():
+    with coarse():
+        yield
 
 
 class TestPensia:
     def test_the_example(self):
-        sizes = Pensia().evaluate(EXAMPLE, 0.1, 0.05)
+        sizes = Pensia(method="phases").evaluate(EXAMPLE, 0.1, 0.05)
         assert sizes.tolist() == [1337, 1337, 1305]
         assert parameters(EXAMPLE, [int(n) for n in sizes]) == 233_776
+        assert (Pensia().evaluate(EXAMPLE, 0.1, 0.05) < 0.4 * sizes).all()
 
     def test_the_formula_step_by_step(self):
         dims, epsilon, delta = (3, 5, 2), 0.2, 0.1

@@ -14,21 +14,23 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from slth.bounds import TargetClass, unit_class
-from slth.bounds.attention import MIXTURE, Attention, n_rss_full_product
+from slth.bounds.attention import Attention, n_rss_full_product
 from slth.bounds.counting import Counting
 from slth.bounds.fixed_size import FixedSize, kept, least_parameters
 from slth.bounds.lueker import Lueker
 from slth.bounds.maximal_compression import MaximalCompression
 from slth.bounds.pensia import block_sizes, even_tolerances, link_events
 from slth.bounds.random_sparse import RandomSparse, copies_needed
-from slth.bounds.random_subset_sum import n_rss_product, n_rss_reach
+from slth.bounds.random_subset_sum import FULL, n_rss_product
+from tests.subset_sums import coarse, too_low
 
 EXAMPLE = unit_class(4, 4, 4, 2)
 
 
-def too_low(failures: int, trials: int, claimed: float) -> bool:
-    """Whether the data refute 'fails with probability <= claimed' at a false-alarm rate of 1e-4."""
-    return binomtest(failures, trials, min(claimed, 1.0), alternative="greater").pvalue < 1e-4
+@pytest.fixture(autouse=True, scope="module")
+def coarse_programs():
+    with coarse():
+        yield
 
 
 class TestFixedSize:
@@ -135,7 +137,7 @@ class TestAttention:
         rng = np.random.default_rng(36)
         z = rng.uniform(-1, 1, 200_000) * rng.uniform(-1, 1, 200_000)
         counts = np.histogram(z, np.linspace(-0.5, 0.5, 51))[0]
-        share = MIXTURE / 50
+        share = FULL * math.log(2) / 50
 
         def refuted(share: float) -> bool:
             tests = (binomtest(int(c), z.size, share, alternative="less") for c in counts)
@@ -163,9 +165,7 @@ class TestAttention:
         assert too_low(failures(6, 60), 60, 0.1)
         assert n < n_rss_product(0.25, 0.1)  # nothing is lost to a ReLU
         assert n_rss_full_product(1.0, 0.1) == 0
-        usable = n_rss_reach(0.02, 2.0, 0.05)  # doubled values for doubled targets
-        chance = [binom.cdf(usable - 1, n_rss_full_product(0.01, 0.1) - k, MIXTURE) for k in (0, 1)]
-        assert chance[0] <= 0.05 < chance[1]
+        assert n_rss_full_product(0.01, 0.1) == n_rss_product(0.01, 0.1, scale=FULL)
 
     def test_the_lemma_for_one_matrix(self):
         size = Attention("product").size(unit_class(3, 5), 0.1, 0.05)

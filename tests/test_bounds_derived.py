@@ -12,7 +12,6 @@ import mpmath
 import numpy as np
 import pytest
 from scipy.signal import correlate2d
-from scipy.stats import binomtest
 
 from slth.bounds import TargetClass, unit_class
 from slth.bounds.convolution import Convolution
@@ -20,13 +19,15 @@ from slth.bounds.depth_plus_one import DepthPlusOne, copies, log_sums
 from slth.bounds.orseau import Orseau, log_weight_tolerance
 from slth.bounds.pensia import Pensia
 from slth.bounds.random_subset_sum import n_rss_product, n_rss_reach
+from tests.subset_sums import coarse, too_low
 
 EXAMPLE = unit_class(4, 4, 4, 2)
 
 
-def too_low(failures: int, trials: int, claimed: float) -> bool:
-    """Whether the data refute 'fails with probability <= claimed' at a false-alarm rate of 1e-4."""
-    return binomtest(failures, trials, min(claimed, 1.0), alternative="greater").pvalue < 1e-4
+@pytest.fixture(autouse=True, scope="module")
+def coarse_programs():
+    with coarse():
+        yield
 
 
 def relu(a: np.ndarray) -> np.ndarray:

@@ -16,8 +16,15 @@ from slth.bounds.counting import Counting
 from slth.domain import Ball, Box
 from slth.errors import BadInput
 from slth.target import Target
+from tests.subset_sums import coarse
 
 EXAMPLE = unit_class(4, 4, 4, 2)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def coarse_programs():
+    with coarse():
+        yield
 
 
 def variants() -> list[Bound]:
@@ -220,7 +227,8 @@ def test_an_equivariant_basis_counts():
 def test_asking_a_theorem_imports_no_algebra():
     """Only closed forms need sympy; every theorem is loaded and asked without it."""
     code = (
-        "import sys; from slth.bounds import *\n"
+        "import sys; from slth.bounds import *; from slth.bounds import _coverage\n"
+        "_coverage.FINEST = 6\n"
         "t = unit_class(3, 2)\n"
         "[b.evaluate(t, 0.05, 0.1) for n in bounds() for b in load(n).variants()]\n"
         "assert not {'sympy', 'torch', 'matplotlib', 'scipy.stats'} & set(sys.modules)"

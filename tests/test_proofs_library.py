@@ -46,7 +46,7 @@ def theorem_allows(n: int, tolerance: float, delta: float) -> bool:
 
 @pytest.mark.parametrize(("tolerance", "delta"), [(0.25, 0.2), (0.01, 0.01), (0.001, 1e-5)])
 def test_the_counts_meet_the_theorems_hypotheses(tolerance, delta):
-    n = n_rss(tolerance, delta)
+    n = n_rss(tolerance, delta, "phases")
     assert theorem_allows(n, tolerance, delta)
     assert not theorem_allows(n - 2, tolerance, delta)
 

@@ -1,0 +1,61 @@
+"""Random subset sums by simulation, and what the tests of their theorems share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from slth.bounds import _coverage as coverage
+from slth.bounds import random_subset_sum
+
+
+def too_low(failures: int, trials: int, claimed: float) -> bool:
+    """Whether the data refute 'fails with probability <= claimed' at a false-alarm rate of 1e-4."""
+    return binomtest(failures, trials, min(claimed, 1.0), alternative="greater").pvalue < 1e-4
+
+
+def covers(values: np.ndarray, tolerance: float, reach: float = 0.5) -> bool:
+    """Whether every z in [−reach, reach] is within tolerance of a subset sum of `values`."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums, sums + value])
+    sums = np.sort(sums[np.abs(sums) <= reach + tolerance])
+    if sums.size == 0 or sums[0] > tolerance - reach or sums[-1] < reach - tolerance:
+        return False
+    return bool(np.diff(sums).max(initial=0.0) <= 2 * tolerance)
+
+
+def failures(rng, trials: int, n: int, tolerance: float, law="uniform", reach: float = 0.5) -> int:
+    """How many draws of n values do not cover, or more: of more than 19 only the first are used."""
+    count = 0
+    for _ in range(trials):
+        values = rng.uniform(-1, 1, n)
+        if law == "product":
+            values = values * np.maximum(0, rng.uniform(-1, 1, n))
+            values = values[values != 0]
+        # a subset of the values that covers proves that all do, and keeps the list of sums short
+        count += not (
+            covers(values[:12], tolerance, reach) or covers(values[:19], tolerance, reach)
+        )
+    return count
+
+
+@contextmanager
+def coarse(points: int = 6) -> Iterator[None]:
+    """Programs on few grid points: counts are larger, and as valid, in a tenth of the time."""
+
+    def forget() -> None:
+        coverage.program.cache_clear()
+        random_subset_sum._least_products.cache_clear()
+
+    forget()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(coverage, "FINEST", points)
+            yield
+    finally:
+        forget()

@@ -9,7 +9,7 @@ Proof. Call h(0) = F in floats; all heights are at most F. (1) A computed positi
 1 − u of the true one: if h is above the computed corners, h((1 − u) ·) is above the true ones;
 its integral is at most 1/(1 − u) times as large, and its value at M at most 3u F larger, since a
 convex h >= 0 of steepness S at M has S M <= F. (2) Let the program reach height H' from height H at
-distance d, with steepness S': H' differs from H + S' d by at most 5u H', in each of its three cases.
+distance d, with steepness S': H' differs from H + S' d by at most 5u H', in each of three cases.
 Its S' never fall leftwards, so with them exactly a convex Q starts that differs from the computed
 heights by at most 5u n F. A chord at the left end is short by at most 4u F, its end by 3u F. (3) So
 h = Q + (5n + 8) u F, continued by 0 where the program does so, is allowed. The weights 1 − Λ/2,

@@ -77,12 +77,12 @@ def steps() -> tuple[Step, ...]:
             {"X ~ U[−2, 2]": lambda: kept(end=2), "X ~ U[0, 1]": lambda: kept(start=0)},
         ),
         Step(
-            "∀ 0 < z <= ½: c ln(1/z) = c ln 2 + c ln(1/(2z)); c ln 2 on [−½, ½] has mass c ln 2",
+            "∀ 0 < z <= ½: c ln(1/z) = p + c ln(1/(2z)), p = c ln 2; p on [−½, ½] has mass p",
             "symbolic",
             lambda: split(),
             altered={"c ln 4 is split off": lambda: split(part=4)},
         ),
-        Step("∀ x >= 1: ln x >= 0, so ln(1/(2z)) is a density where z <= ½", "assumed"),
+        Step("∀ x >= 1: ln x >= 0, so ln(1/(2z)) >= 0 for z <= ½", "assumed"),
         Step(
             "∀ laws p U + (1 − p) Q: a value may be drawn by an independent label, U with "
             "probability p; given the labels and the values of Q, those of U are independent",
@@ -90,7 +90,7 @@ def steps() -> tuple[Step, ...]:
         ),
         Step("∀ c > 0: |z/c − s| <= η/c ⟹ |z − c s| <= η, here c = ½", "smt", scaled),
         Step(
-            "∀ N <= 8, p = 1/4, G_k = 1/(1 + k²): Σ_k Pr(Bin(N, p) = k) G_k is its mean over labels",
+            "∀ N <= 8, p = 1/4, G_k = 1/(1 + k²): Σ_k Pr(Bin(N, p) = k) G_k is its mean by labels",
             "exact",
             lambda: labels(),
             {"labels are ones with probability 1/3": lambda: labels(chance=Fraction(1, 3))},

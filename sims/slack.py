@@ -128,7 +128,9 @@ def cells(smoke: bool) -> list[dict[str, Any]]:
                 for b in range(BLOCKS)
             ]
     first, last = octaves["coarse"][0] - 1, octaves["fine"][1] + 1
-    now = int(theorem("uniform", 0.01, 0.01))  # a better theorem is asked anew, not resumed
+    # a better theorem is asked anew, not resumed: its numbers are part of the cell's name
+    now = sum(int(theorem("uniform", eta, 0.01)) for eta in (0.25, 2.0**-6, 0.01))
+    now = 1000 * now + int(theorem("product", 0.125, 0.01))
     rows += [
         {"law": "all", "tier": "theorem", "octaves": [x], "block": now, "trials": 0}
         for x in np.arange(first, last + 0.25, 0.5).tolist()

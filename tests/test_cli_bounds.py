@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from slth import bounds
 from slth.bounds import Kind, unit_class
-from slth.cli import bounds as table
+from slth.cli import bounds as rows
+from slth.cli import bounds_table as table
 from slth.cli import main
 from slth.needs import need
 
@@ -59,7 +60,7 @@ def test_every_variant_of_every_theorem_is_a_row(found: list[dict[str, Any]]) ->
 
 
 def test_rows_stand_in_order(found: list[dict[str, Any]]) -> None:
-    groups = [table.GROUPS.index(entry["group"]) for entry in found]
+    groups = [rows.GROUPS.index(entry["group"]) for entry in found]
     assert groups == sorted(groups)
     assert set(groups) == set(range(5))
     for entry in found:
@@ -80,8 +81,8 @@ def test_lower_bounds_are_those_that_say_so() -> None:
         for bound in bounds.load(name).variants():
             size = bound.size(target, 0.05, 0.1)
             if size is not None and not size.display:
-                group = table.group_of(bound)
-                assert group == (table.LOWER if size.least else table.EXPLICIT), name
+                group = rows.group_of(bound)
+                assert group == (rows.LOWER if size.least else rows.EXPLICIT), name
                 said += 1
     assert said > 12
 
@@ -98,7 +99,7 @@ def test_a_rate_is_never_a_number_of_samples(found: list[dict[str, Any]]) -> Non
 def test_the_numbers_are_the_theorems(found: list[dict[str, Any]]) -> None:
     target = unit_class(4, 3, 2, entries="malach")
     for name in ("pensia", "malach", "orseau", "depth_plus_one"):
-        for theorem, variant, bound in table.variants(name):
+        for theorem, variant, bound in rows.variants(name):
             size, entry = bound.size(target, 0.3, 0.1), pick(found, theorem, variant)
             if size is None or size.samples is None or size.widths is None:
                 assert entry["samples"] is None

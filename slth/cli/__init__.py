@@ -319,17 +319,17 @@ def bounds_command(
     \b
     Example:  slth bounds --dims 784,500,10 --epsilon 0.01 --delta 0.01
     """
-    from slth.cli import bounds
+    from slth.cli import bounds, bounds_table
 
     target = bounds.target_class(dims, entries, kernels, heads, model, state, ball, box)
     bounds.check_point(target, epsilon, delta)
-    head = bounds.describe(target, epsilon, delta)
+    head = bounds_table.describe(target, epsilon, delta)
     if name is None:
         found = bounds.rows(target, epsilon, delta)
-        bounds.show_json(found) if as_json else bounds.show_rows(found, head)
+        bounds_table.show_json(found) if as_json else bounds_table.show_rows(found, head)
     else:
         found = bounds.single(name, target, epsilon, delta)
-        bounds.show_json(found) if as_json else bounds.show_single(found, head)
+        bounds_table.show_json(found) if as_json else bounds_table.show_single(found, head)
     return 0
 
 

@@ -14,7 +14,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slth.bounds import facts
 from slth.certify import certify
+from slth.certify.propagate import class_propagation, propagation
 from slth.construct import constructions, malach
 from slth.construct import load as load_construction
 from slth.construct._gadgets import GadgetConstruction, Half
@@ -129,7 +131,27 @@ def test_source_does_not_depend_on_the_target() -> None:
     b = Target(tuple(-w for w in a.weights), tuple(-c for c in a.biases if c is not None))
     sources = [construction.source_for(t, seed=5) for t in (a, b)]
     assert sources[0] == sources[1]
-    assert min(sources[0].n) > 500  # the theorem's own width
+    asked = construction.theorem_n(facts(a, Ball(1.0, 3)), (0.01, 0.01), 0.1)
+    assert min(sources[0].n) > min(asked) / 2  # the theorem's own width
+    for t in (a, b):
+        claim = construction.build(t, sources[0]).claim
+        assert not [f for f in claim.failed if "neurons a half" in f]
+        assert claim.met
+
+
+@given(st.integers(0, 10**6), st.booleans(), st.sampled_from([1e-3, 0.1, 3.0]))
+@settings(deadline=None, max_examples=60, derandomize=True)
+def test_what_serves_the_class_serves_the_target(seed: int, bias: bool, epsilon: float) -> None:
+    target = random_target(seed, (3, 5, 4, 2), bias)
+    own, constants = propagation(target, Ball(1.0, 3)), facts(target, Ball(1.0, 3))
+    shared = class_propagation(constants, [bias] * 3)
+    assert shared.norms == own.norms
+    assert shared.fan == own.fan
+    assert all(a >= b for a, b in zip(shared.input_bounds, own.input_bounds, strict=True))
+    assert own.error_bound(shared.tolerances(epsilon)) <= epsilon
+    found = Pensia(epsilon=epsilon).tolerances(target, Ball(1.0, 3))
+    assert all(a >= b for a, b in zip(found, shared.tolerances(epsilon), strict=True))
+    assert own.error_bound(found) <= epsilon
 
 
 def test_the_same_seed_gives_the_same_ticket_and_another_seed_another(target: Target) -> None:

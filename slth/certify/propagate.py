@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +26,9 @@ from slth.certify.rounding import frobenius_upper, spectral_upper, up
 from slth.domain import Ball, Domain
 from slth.errors import BadInput
 from slth.target import Target
+
+if TYPE_CHECKING:
+    from slth.bounds import TargetClass
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,23 @@ def radius_of(domain: Domain) -> float:
     if isinstance(domain, Ball):
         return domain.radius
     return frobenius_upper(np.maximum(np.abs(domain.low), np.abs(domain.high)))
+
+
+def class_propagation(target: TargetClass, biased: Sequence[bool]) -> Propagation:
+    """The same for every target of a class: norms, and what norms and entries say of the inputs.
+
+    biased: which layers have a bias vector. No bound is below `propagation`'s for any member.
+    """
+    size, bounds, fan = target.input_radius, [], []
+    layers = zip(
+        pairwise(target.dims), target.spectral_norms, target.max_entries, biased, strict=True
+    )
+    for (inputs, outputs), norm, entry, one in layers:
+        bounds.append(up(float(np.hypot(size, 1.0)), 3) if one else size)
+        fan.append(outputs * (inputs + one))
+        offset = up(entry * float(np.sqrt(outputs)), 64) if one else 0.0
+        size = up(norm * size + offset, 3)
+    return Propagation(target.spectral_norms, tuple(bounds), tuple(fan))
 
 
 def propagation(target: Target, domain: Domain) -> Propagation:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import slth
 from slth.bounds import TargetClass, facts, law_failures
-from slth.certify.propagate import propagation
+from slth.certify.propagate import class_propagation, propagation
 from slth.construct import Construction, Progress
 from slth.construct._pieces import PIECE, Piece, pieces, search
 from slth.domain import Ball, Domain
@@ -150,11 +150,11 @@ class GadgetConstruction(Construction):
 
     def width(self, target: Target) -> tuple[int, ...]:
         """The explicit theorem's n a layer at (epsilon, delta); BadInput beyond any scan."""
-        domain = self.region(target)
-        etas = self.tolerances(target, domain)
+        constants = facts(target, self.region(target))
+        etas = self._class_tolerances(target, constants)
         assert etas is not None
         assert self.delta is not None
-        asked = self.theorem_n(facts(target, domain), etas, self.delta)
+        asked = self.theorem_n(constants, etas, self.delta)
         if max(asked) > SCAN:
             raise BadInput(
                 "n from (epsilon, delta)",
@@ -170,7 +170,20 @@ class GadgetConstruction(Construction):
             return (self.tolerance,) * target.depth
         if self.epsilon is None:
             return None
-        return propagation(target, domain).tolerances(self.epsilon)
+        own = propagation(target, domain).tolerances(self.epsilon)
+        shared = self._class_tolerances(target, facts(target, domain))
+        assert shared is not None
+        # never tighter than what `width` was computed for, which may not see single weights
+        return own if all(a >= b for a, b in zip(own, shared, strict=True)) else shared
+
+    def _class_tolerances(self, target: Target, constants: TargetClass) -> tuple[float, ...] | None:
+        """Tolerances that serve every target of the class as well."""
+        if self.tolerance is not None:
+            return (self.tolerance,) * target.depth
+        if self.epsilon is None:
+            return None
+        biased = [b is not None for b in target.biases]
+        return class_propagation(constants, biased).tolerances(self.epsilon)
 
     def build(self, target: Target, source: Source, progress: Progress | None = None) -> Ticket:
         return self._build(target, source, None, progress)

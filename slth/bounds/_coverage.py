@@ -26,12 +26,22 @@ left end replaced by a straight line where that is better. The search is not tru
 returns is made convex, raised above every corner and integrated anew. All terms are positive, and
 a factor 1 + 1e-10 covers their rounding. With straight lines alone only mean and range of v' enter:
 the program is then that of the growth recursion of da Cunha et al. (2022), 39 values instead of 36
-at tolerance and δ 0.01. Proof step by step: `proofs/coverage_program.py`.
+at tolerance and δ 0.01.
+
+Other laws and intervals. Let X have a symmetric density k(|x|) that falls with |x|, and J be
+[−ρ − b, ρ + b], Λ = 2ρ + 2b. Of all C in J with |C| = v, an interval at an end of J has the fewest
+pairs (z, y) in (J \\ C) × C at distance at most r, for every r; so, k being a mixture of uniform
+densities, E N(X) >= Φ(Λ) − Φ(v) − Φ(w) for Φ'' = k, Φ(0) = Φ'(0) = 0. With this mean and the range
+the program runs by straight lines in units of 2ρ. (For uniform X and ρ = 1/2 the mean is that of
+above, vw/2 − b².) On a lattice the statement about pairs goes by induction: among the neighbours of
+an end that is 0, at most as many are 0 as there are other zeros, which is how it is in the sorted
+word 0…01…1. Proofs step by step: `proofs/coverage_program.py`, `proofs/end_interval.py`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from threading import Lock
 
@@ -52,20 +62,27 @@ ENDS = 32  # corners, about, up to which a line is tried on the left
 WHERE = (0.25, 0.99)  # values of v for which curved h are tried: elsewhere they gain nothing
 MARGIN = 1 + 1e-10
 
+Law = Callable[[Floats], Floats]  # Φ, with Φ'' the density at a distance and Φ(0) = Φ'(0) = 0
+
 
 class Program:
     """The program for one tolerance in [1e-12, 1/2), run as far as it was asked so far.
 
     points: of the grid per octave; by default fewer for a smaller tolerance, whose grid is longer.
+    law: of the values, where they are not uniform or the targets not [−1/2, 1/2] but [−half, half];
+    such programs use straight lines only.
     """
 
-    def __init__(self, tolerance: float, points: int | None = None) -> None:
-        if not LEAST <= tolerance < 0.5:
-            allowed = f"a number in [{LEAST:g}, 1/2) by dynamic programming"
+    def __init__(
+        self, tolerance: float, points: int | None = None, law: Law | None = None, half: float = 0.5
+    ) -> None:
+        if not LEAST <= tolerance < half:
+            allowed = f"a number in [{LEAST:g}, {half:g}) by dynamic programming"
             raise BadInput("tolerance", tolerance, allowed, 'use method="phases"')
-        epsilon = SHARE * tolerance
+        side = 2 * half  # the unit of length from here on
+        epsilon = SHARE * tolerance / side
         # ε + b <= τ, with b on a lattice on which Λ = 1 + 2b is exact
-        self.margin = math.floor((tolerance - epsilon) * 2.0**51) * 2.0**-51
+        self.margin = math.floor((tolerance / side - epsilon) * 2.0**51) * 2.0**-51
         self.length = 1 + 2 * self.margin
         if points is None:
             octaves = -math.log2(2 * epsilon) - math.log2(2 * self.margin)
@@ -75,6 +92,7 @@ class Program:
         self._now[-1] = 0.0
         self._curve = [1.0]
         self.choices = np.zeros((self.grid.size, 4))
+        self.gains = None if law is None else least_gains(self.grid, self.length, law, side)
         self._lock = Lock()  # threads share programs
 
     def curve(self, steps: int) -> Floats:
@@ -88,8 +106,12 @@ class Program:
 
     def step(self, failure: Floats) -> Floats:
         """G_{t+1} from G_t, both `[grid]`."""
+        after: Floats
+        if self.gains is not None:
+            after = line_step(self.grid, failure, self.length, self.gains)
+            return after
         fresh = len(self._curve) < EARLY or len(self._curve) % EVERY == 0
-        after: Floats = _step(self.grid, failure, self.length, self.margin, self.choices, fresh)
+        after = _step(self.grid, failure, self.length, self.margin, self.choices, fresh)
         return after
 
     def least_steps(self, delta: float) -> int:
@@ -101,9 +123,33 @@ class Program:
 
 
 @lru_cache(maxsize=256)
-def program(tolerance: float) -> Program:
+def program(tolerance: float, law: Law | None = None, half: float = 0.5) -> Program:
     """The program for this tolerance, kept: further questions go on from where it stands."""
-    return Program(tolerance)
+    return Program(tolerance, None, law, half)
+
+
+def least_gains(grid: Floats, length: float, law: Law, side: float) -> Floats:
+    """Φ(Λ) − Φ(v) − Φ(Λ − v) at v = grid, in units of `side`: the least that E N(X) can be."""
+    total = law(np.array(length * side))
+    gains = total - law(grid * side) - law(np.maximum(length - grid, 0.0) * side)
+    least: Floats = np.maximum(0.0, gains - 1e-14 * total) / side
+    return least
+
+
+def uniform(distance: Floats) -> Floats:
+    """Φ of the uniform law on [−1, 1]."""
+    near = np.minimum(distance, 1.0)
+    twice: Floats = near**2 / 4 + (distance - near) / 2
+    return twice
+
+
+def product(distance: Floats) -> Floats:
+    """Φ of u·v, u and v uniform on [−1, 1], whose density is ln(1/|z|)/2."""
+    near = np.minimum(distance, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bend = np.where(near > 0, near**2 * np.log(near), 0.0)
+    twice: Floats = (0.75 * near**2 - 0.5 * bend + distance - near) / 2
+    return twice
 
 
 def coverage_grid(start: float, length: float, points: int) -> Floats:
@@ -175,6 +221,23 @@ def _step(grid, failure, length, margin, choices, fresh):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True)
+def line_step(grid, failure, length, gains):  # type: ignore[no-untyped-def]
+    """G_{t+1} on the grid `[m]` from G_t by straight lines alone: N has mean >= gains `[m]`."""
+    size = grid.size
+    result = np.zeros(size)
+    work = np.empty((5, size + 2))
+    hull = np.empty(size + 2, dtype=np.int64)
+    for j in range(size - 1):
+        xs, ys, count, _last = _corners(grid, failure, j, length, work)
+        slope = _chord(xs, ys, count, gains[j], hull)
+        height = _height(xs, ys, count, gains[j], slope)
+        result[j] = min(failure[j], height * MARGIN)
+    for j in range(size - 2, -1, -1):
+        result[j] = max(result[j], result[j + 1])
+    return result
+
+
+@njit(cache=True, nogil=True)
 def _corners(grid, failure, j, length, work):  # type: ignore[no-untyped-def]
     """Corners (y, height) of the step function on [0, M], seen from v = grid[j]: their number, and
     which is the last of positive height."""
@@ -230,12 +293,18 @@ def _line(xs, ys, count, law, steepness):  # type: ignore[no-untyped-def]
     """(1) for a line of this steepness, as low as the corners allow; it needs only the mean."""
     v, length, margin = law
     mean = 0.5 * v * (length - v)
+    return _height(xs, ys, count, mean, steepness) + steepness * margin * margin
+
+
+@njit(cache=True, nogil=True)
+def _height(xs, ys, count, mean, steepness):  # type: ignore[no-untyped-def]
+    """Of the lowest line of this steepness above all corners, at the mean."""
     height = 0.0
     for k in range(count):
         rise = steepness * (xs[k] - mean)
         # three roundings, each at most 2^-53 of what it rounds
         height = max(height, ys[k] + rise + 1e-15 * (ys[k] + abs(rise)))
-    return height + steepness * margin * margin
+    return height
 
 
 @njit(cache=True, nogil=True)

@@ -19,18 +19,18 @@ n_1 steps suffice with probability 1 − δ_1. Then w = 1 − v has E w' = w(1 +
 Markov's inequality at w >= ε finishes with n_2 more steps. About three times as many values, by a
 formula.
 
-Other reaches. m extra values bring a target z in (1/2, R] into I: while z > 1/2, subtract any of
+Other reaches. Uniform values serve [−R, R] by the program for a longer interval, or m extra values
+bring a target z in (1/2, R] into I: while z > 1/2, subtract any of
 the positive ones, each at most 1, so z stays above −1/2; they suffice if together they reach
 R − 1/2. By Chernoff's bound they fail with probability at most e^{λ(R − 1/2)} (E e^{−λ X⁺})^m for
 every λ > 0; the same extra values serve negative targets. (`phases` keeps an older, simpler count:
 h = ⌈2R − 1⌉ values in [1/2, 1] and h in [−1, −1/2].)
 
-Products. The product v·max(0, u) of two uniforms has density c ln(1/|z|), c = 1/4, off 0: at least
-c ln 2 on [−1/2, 1/2], where it is therefore uniform with probability p = c ln 2. Of N products
-Bin(N, p) are uniform ones, which doubled are the X above: failure Σ_k Pr[Bin(N, p) = k] G_k. The
-other products, of density c ln(1/(2|z|)) on [−1/2, 1/2], are free to bring targets into
-[−1/4, 1/4]: N of them fail for one sign with probability at most e^{λ(R − 1/4)} φ(λ)^N,
-φ(λ) = 1 − c ∫_0^½ (1 − e^{−λy}) ln(1/(2y)) dy. Without the cut at 0, c = 1/2.
+Products. u·v has density ln(1/|z|)/2 on [−1, 1], which falls with |z|: of what a value adds to a
+covered set of measure v the mean is least for a set at one end of the interval (see `_coverage`),
+and a program with this mean and the range serves [−R, R], R <= 1, at once. Of N products
+v·max(0, u) Bin(N, 1/2) have u > 0 and this law: failure Σ_k Pr[Bin(N, 1/2) = k] G_k. (`phases` sees
+only that a product v·max(0, u) is uniform on [−1/2, 1/2] with probability ln(2)/4.)
 
 All counts are rounded up with a margin (1e-9, relative) above the rounding of the formulas.
 """
@@ -67,6 +67,7 @@ FULL = 1 / 2  # c of a product of two uniform values
 MIXTURE = CUT * math.log(2)
 # below these, a tolerance and δ, "dynamic" would take long; "phases" steps in
 DYNAMIC = (1e-12, 1e-30)
+WIDEST = 2.0  # reach up to which a longer interval may pay
 SHARES = (0.5, 0.2, 0.1, 0.05, 0.02)  # of δ, left to the extra values
 
 
@@ -92,10 +93,15 @@ def n_rss_reach(tolerance: float, reach: float, delta: float, method: Method = "
     if not _dynamic(tolerance, delta, method):
         extra = math.ceil(2 * reach - 1)
         return n_rss(tolerance, delta / 2, "phases") + min_trials(0.25, extra, delta / 4)
-    return min(
+    found = [
         n_rss(tolerance, (1 - share) * delta) + _extra_values(reach, share * delta)
         for share in SHARES
-    )
+    ]
+    if reach <= WIDEST and tolerance < reach:
+        from slth.bounds._coverage import program, uniform
+
+        found.append(program(tolerance, uniform, reach).least_steps(delta * (1 - MARGIN)))
+    return min(found)
 
 
 def n_rss_product(
@@ -112,10 +118,16 @@ def n_rss_product(
     if reach <= tolerance:
         return 0
     probability = scale * math.log(2)
-    if not _dynamic(2 * tolerance, delta, method):
+    if not _dynamic(tolerance, delta, method):
         usable = n_rss_reach(2 * tolerance, 2 * reach, delta / 2, "phases")
         return min_trials(probability, usable, delta / 2) if usable else 0
-    return _least_products(tolerance, delta, reach, scale)
+    if reach <= 1:
+        return _least_products(tolerance, delta, max(0.5, reach), scale)
+    return min(
+        _least_products(tolerance, (1 - share) * delta, 1.0, scale)
+        + _extra_products(reach, share * delta, scale)
+        for share in SHARES
+    )
 
 
 @cache
@@ -162,27 +174,24 @@ def _least(enough: Callable[[int], bool], low: int) -> int:
 
 @cache
 def _least_products(tolerance: float, delta: float, reach: float, scale: float) -> int:
-    """`n_rss_product` by dynamic programming."""
+    """`n_rss_product` for [−reach, reach] by the program for products."""
     from scipy.special import gammaln
 
-    from slth.bounds._coverage import program
+    from slth.bounds._coverage import product, program
 
-    probability = scale * math.log(2)
-    if tolerance >= 0.25:
-        most, curve = 0, np.zeros(1)  # the empty set serves [−1/4, 1/4]
-    else:
-        run = program(2 * tolerance)
-        most = run.least_steps(delta / 10)
-        curve = run.curve(most)  # beyond, its last value is an upper bound
+    if tolerance >= reach:
+        return 0
+    run = program(tolerance, product, reach)
+    if scale == FULL:
+        return run.least_steps(delta * (1 - MARGIN))
+    most = run.least_steps(delta / 50)
+    curve = run.curve(most)  # beyond, its last value is an upper bound
 
     def enough(n: int) -> bool:
         k = np.arange(min(n, most) + 1)
-        log_weights = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-        log_weights += k * math.log(probability) + (n - k) * math.log1p(-probability)
+        log_weights = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) - n * math.log(2)
         weights = np.exp(log_weights)
         failure = float(weights @ curve[: k.size]) + max(0.0, 1 - weights.sum()) * curve[k.size - 1]
-        if reach > 0.25:
-            failure += _too_small(lambda rate: _kept_product(rate, scale), reach - 0.25, n)
         return bool(failure <= delta * (1 - MARGIN))
 
     return _least(enough, 0)
@@ -197,17 +206,29 @@ def _extra_values(reach: float, delta: float) -> int:
     return _least(enough, 0)
 
 
+@cache
+def _extra_products(reach: float, delta: float, scale: float) -> int:
+    """m: with probability >= 1 − δ, m products bring [−reach, reach] into [−1, 1]."""
+
+    def enough(m: int) -> bool:
+        return _too_small(lambda rate: _kept_product(rate, scale), reach - 1, m) <= delta * (
+            1 - MARGIN
+        )
+
+    return _least(enough, 0)
+
+
 def _kept_uniform(rate: float) -> float:
     """E e^{−λ X⁺} of a uniform value."""
     return 0.5 - 0.5 * math.expm1(-rate) / rate
 
 
 def _kept_product(rate: float, scale: float) -> float:
-    """φ(λ) = 1 − c (1/2 − Ein(λ/2)/λ), by parts, with Ein(x) = γ + ln x + E_1(x)."""
+    """E e^{−λ Y⁺} = 1 − c (1 − Ein(λ)/λ) of a product, with Ein(x) = γ + ln x + E_1(x)."""
     from scipy.special import exp1
 
-    entire = np.euler_gamma + math.log(rate / 2) + float(exp1(rate / 2))
-    return 1 - scale * (0.5 - entire / rate)
+    entire = np.euler_gamma + math.log(rate) + float(exp1(rate))
+    return 1 - scale * (1 - entire / rate)
 
 
 def _too_small(kept: Callable[[float], float], needed: float, count: int) -> float:

@@ -471,12 +471,12 @@ def figure(rows: list[dict[str, Any]], out: Path) -> Any:
                     series=series, bars=True,
                 )  # fmt: skip
             if kind != "shared":
-                span = np.geomspace(*((0.3, 0.03) if level == "network" else (0.3, 1e-5)), 20)
+                span = np.geomspace(*((0.3, 0.03) if level == "network" else (0.3, 1e-5)), 9)
                 plot.curve(
                     ax, span, theory(level, kind, span), f"theorem: {TITLES[kind]}", series=series
                 )
         if level != "network":
-            span = np.geomspace(0.3, 1e-5, 20)
+            span = np.geomspace(0.3, 1e-5, 9)
             fan, reach = 1, REACH
             if level == "layer":
                 fan, reach = digits().weights[1].size, float(np.abs(digits().weights[1]).max())

@@ -2,6 +2,7 @@
 
 One solver a file; `solvers()` lists them by file name and `load(name)` imports one, so nothing is
 imported before it is used. A zero value is padding: it is never kept and never counts as usable.
+Vectors are near in the max norm: within epsilon in every coordinate.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Problem:
                 "targets",
                 f"shape {self.targets.shape}",
                 "[N]: this solver takes scalar targets only",
-                "solve each coordinate as its own row",
+                "use VectorMeetInTheMiddle, or Exhaustive up to 20 values",
             )
         if needs_epsilon and self.epsilon is None:
             raise BadInput(
@@ -99,14 +100,25 @@ class Problem:
             tolerance[:] = self.epsilon
         return np.atleast_2d(self.values), self.targets, tolerance
 
+    def coordinates(self) -> list[tuple[Floats, Floats]]:
+        """(values `[1 or N, n]`, targets `[N]`) of each coordinate; scalar rows have one."""
+        if self.targets.ndim == 1:
+            return [(np.atleast_2d(self.values), self.targets)]
+        values = self.values[None] if self.shared else self.values
+        return [
+            (np.ascontiguousarray(values[:, :, k]), np.ascontiguousarray(self.targets[:, k]))
+            for k in range(self.targets.shape[1])
+        ]
+
 
 @dataclass(frozen=True, eq=False)
 class Solution:
     """One answer a row, computed from the masks alone in exact arithmetic.
 
     mask: `[N, n]` bool, True where a value is kept; error: `[N]`, the smallest float64 that is at
-    least |sum of kept values - target|; status: `[N]` int8 of Status. used: `[N]` int64 or None:
-    how many leading values of the row (padding counted) the solver needed to look at.
+    least |sum of kept values - target|, of vectors the largest coordinate's; status: `[N]` int8 of
+    Status. used: `[N]` int64 or None: how many leading values of the row (padding counted) the
+    solver needed to look at.
     """
 
     mask: NDArray[np.bool_]
@@ -122,7 +134,8 @@ class Solver(ABC):
     def __call__(self, problem: Problem) -> Solution:
         """Solve every row on its own: the answer to a row depends on nothing else.
 
-        Begin with `problem.rows()`, which refuses what the solver cannot take, and end with
+        Begin with `problem.rows()`, which refuses what the solver cannot take (vectors have
+        `problem.coordinates()` instead), and end with
         `slth.subsetsum._account.finish`, which turns masks into a Solution by exact arithmetic.
         Zeros are padding and never kept; sums may overflow, without a warning; nothing is random
         unless it is a field.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def finish(
     threads: int | None = None,
     admissible: NDArray[np.bool_] | None = None,
 ) -> Solution:
-    """Error and status of masks `[N, n]`.
+    """Error and status of masks `[N, n]`, for scalar and vector targets.
 
     lower: `[N]`, the finder's proof that no admissible subset has an error below it (-inf: none).
     Solved means error <= epsilon; without an epsilon it means that the error is as low as `lower`
@@ -45,28 +46,34 @@ def finish(
     admissible: `[N]`, False where the mask is not even of the kind asked for (exactly k kept); with
     lower = inf that says that there is no such subset at all, with or without an epsilon.
     """
-    values, targets, epsilon = problem.rows()
-    error = errors(values, mask, targets, threads)
-    floor = np.full(len(targets), -np.inf) if lower is None else lower.copy()
+    parts, epsilon = problem.coordinates(), problem.epsilon
+    error = _largest(errors(values, mask, targets, threads) for values, targets in parts)
+    floor = np.full(len(error), -np.inf) if lower is None else lower.copy()
     if epsilon is None:
-        solved = np.zeros(len(targets), np.bool_)
+        solved = np.zeros(len(error), np.bool_)
         rows = np.flatnonzero(np.isfinite(floor) & np.isfinite(error))
         with np.errstate(invalid="ignore"):
-            slack = np.nan_to_num(2 * bounds(values, targets, rows))
+            slack = np.nan_to_num(2 * _largest(bounds(*part, rows) for part in parts))
         solved[rows] = error[rows] <= floor[rows] + slack
         none = np.isposinf(floor)
     else:
         solved = error <= epsilon
         rows = np.flatnonzero(~solved)
         if rows.size:
-            floor[rows] = np.maximum(floor[rows], out_of_reach(values, targets, rows))
+            reach = _largest(out_of_reach(*part, rows) for part in parts)
+            floor[rows] = np.maximum(floor[rows], reach)
         none = floor > epsilon
     if admissible is not None:
         solved &= admissible
-    status = np.full(len(targets), Status.GAVE_UP, np.int8)
+    status = np.full(len(error), Status.GAVE_UP, np.int8)
     status[none] = Status.NONE_EXISTS
     status[solved] = Status.SOLVED
     return Solution(mask, error, status, used)
+
+
+def _largest(parts: Iterable[Floats]) -> Floats:
+    """The largest of each row's coordinates, NaN where one is."""
+    return reduce(np.maximum, parts)
 
 
 def errors(

@@ -21,13 +21,15 @@ MOST = 20
 class Exhaustive(Solver):
     """The exact optimum, whatever the floats: all 2^n sums as integers over a common denominator.
 
-    Up to 20 usable values (a second a row where the integers pass 64 bits). Among equal errors the
-    first subset in binary counting order wins. Raises BadInput above 20 usable values.
+    Up to 20 usable values (a second a row where the integers pass 64 bits), scalars or vectors, the
+    latter in the max norm. Among equal errors the first subset in binary counting order wins.
+    Raises BadInput above 20 usable values.
     """
 
     def __call__(self, problem: Problem) -> Solution:
-        values, targets, _ = problem.rows()
-        most = int(np.count_nonzero(values, axis=1).max())
+        parts = problem.coordinates()
+        usable = np.any([values != 0 for values, _ in parts], axis=0)
+        most = int(np.count_nonzero(usable, axis=1).max())
         if most > MOST:
             raise BadInput(
                 "values",
@@ -36,22 +38,25 @@ class Exhaustive(Solver):
                 "use MeetInTheMiddle, or FirstHit beyond 44",
             )
         mask = np.zeros(problem.shape, np.bool_)
-        for row, target in enumerate(targets):
-            own = values[row if len(values) > 1 else 0]
-            usable = np.flatnonzero(own)
-            best = _best(own[usable], float(target))
-            mask[row, usable] = (best >> np.arange(len(usable))) & 1
+        for row in range(len(mask)):
+            at = row if len(usable) > 1 else 0
+            places = np.flatnonzero(usable[at])
+            best = _best([(v[at, places], float(t[row])) for v, t in parts])
+            mask[row, places] = (best >> np.arange(len(places))) & 1
         solution = finish(problem, mask)
         return finish(problem, mask, lower=solution.error)
 
 
-def _best(values: Floats, target: float) -> int:
-    """The subset, as bits, whose exact sum is nearest to target."""
-    ratios = [Fraction(float(v)) for v in (*values, target)]
-    scale = max(r.denominator for r in ratios)  # all are powers of two
-    whole = [r.numerator * (scale // r.denominator) for r in ratios]
-    dtype: Any = np.int64 if 2 * sum(map(abs, whole)) < 2**62 else object
-    sums: NDArray[Any] = np.array([-whole[-1]], dtype)
-    for w in whole[:-1]:
-        sums = np.concatenate([sums, sums + w])
-    return int(np.argmin(np.abs(sums)))
+def _best(parts: list[tuple[Floats, float]]) -> int:
+    """The subset, as bits, whose exact sum is nearest to the target in its worst coordinate."""
+    ratios = [[Fraction(float(v)) for v in (*values, target)] for values, target in parts]
+    scale = max(r.denominator for part in ratios for r in part)  # all are powers of two
+    error: NDArray[Any] | None = None
+    for part in ratios:
+        whole = [r.numerator * (scale // r.denominator) for r in part]
+        dtype: Any = np.int64 if 2 * sum(map(abs, whole)) < 2**62 else object
+        sums: NDArray[Any] = np.array([-whole[-1]], dtype)
+        for w in whole[:-1]:
+            sums = np.concatenate([sums, sums + w])
+        error = np.abs(sums) if error is None else np.maximum(error, np.abs(sums))
+    return int(np.argmin(error))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Random subset sums beyond [−½, ½] and of products: nearly nothing is spent on either.
+"""Random subset sums beyond [−½, ½], and of products that are cut at 0.
 
 Theorem. Say that values serve R within η if every z in [−R, R] is within η of a subset sum of them.
 
@@ -6,27 +6,27 @@ Theorem. Say that values serve R within η if every z in [−R, R] is within η 
 of them and uniform on [−1, 1], they serve R >= ½ within η with probability at least
 1 − δ − 2 e^{λ (R − ½)} κ(λ)^m for every λ > 0, κ(λ) = ½ + (1 − e^{−λ})/(2λ).
 
-(b) Let k values uniform on [−1, 1] fail to serve ½ within 2η with probability at most G_k. Let a
-law have the density c ln(1/|z|) on 0 < |z| <= ½, and p = c ln 2. Then N values of it serve R >= ¼
-within η with probability at least 1 − Σ_k Pr(Bin(N, p) = k) G_k − 2 e^{λ (R − ¼)} φ(λ)^N for every
-λ > 0,
+(b) Let k products u v of uniform values fail to serve R within η with probability at most G_k. Then
+N products v max(0, u) fail to do so with probability at most Σ_k Pr(Bin(N, ½) = k) G_k.
 
-    φ(λ) = 1 − c ∫_0^½ (1 − e^{−λy}) ln(1/(2y)) dy = 1 − c (½ − Ein(λ/2)/λ),
+(c) Let n values serve 1 within η with probability at least 1 − δ. With m further ones, independent
+of them and of density c ln(1/|z|) on 0 < |z| <= 1, they serve R >= 1 within η with probability at
+least 1 − δ − 2 e^{λ (R − 1)} φ(λ)^m for every λ > 0,
 
-Ein(x) = ∫_0^x (1 − e^{−t})/t dt. For R <= ¼ the last term is not needed.
+    φ(λ) = 1 − c ∫_0^1 (1 − e^{−λy}) ln(1/y) dy = 1 − c (1 − Ein(λ)/λ),
 
-Proof. (1) Let a = ½ in (a), ¼ in (b). While z > a, subtract positive values of at most 2a one by
+Ein(x) = ∫_0^x (1 − e^{−t})/t dt.
+
+Proof. (1) Let a = ½ in (a), 1 in (c). While z > a, subtract positive values of at most 2a one by
 one: z stays above −a. If they add up to at least R − a, it ends in [−a, a]; if not, this has by
 Chernoff's bound at most the probability e^{λ (R − a)} E e^{−λ S}, S their sum, a mean that is a
 power by independence. The same for z < −a and the negative values: hence the 2. What is left is
 within η of a subset sum of the other values. (2) A value of (a) counts X⁺: E e^{−λ X⁺} = κ(λ).
-(3) On [−½, ½] the density of (b) is p + c ln(1/(2|z|)), p being the density of p U[−½, ½]: draw
-each value by an independent label, uniform with probability p. Given the labels and the other
-values, the uniform ones are independent, and doubled they are uniform on [−1, 1]: k of them serve
-¼ within η as their doubles serve ½ within 2η. The other values in (0, ½] have density
-c ln(1/(2y)), so each of the N brings on average e^{−λ·} = φ(λ), those not used counting as 0.
-(4) Let F(y) = y − (1 − e^{−λy})/λ: (F(y) ln(1/(2y)))' = (1 − e^{−λy}) ln(1/(2y)) − F(y)/y, and
-F(y) ln(1/(2y)) is 0 at 0 and at ½; ∫_0^½ F(y)/y dy = ½ − Ein(λ/2)/λ. ∎
+(3) max(0, u) is 0 with probability ½ and else uniform on [0, 1]: given the signs of the u, those
+products that are not 0 are independent with the law of u v, which is symmetric; 0 adds nothing.
+(4) In (c) what is not in (0, 1] counts as 0. Let F(y) = y − (1 − e^{−λy})/λ: (F(y) ln(1/y))' =
+(1 − e^{−λy}) ln(1/y) − F(y)/y, and F(y) ln(1/y) is 0 at 0 and at 1; ∫_0^1 F(y)/y dy = 1 − Ein(λ)/λ.
+∎
 
 What is checked. Each step for all reals; the walk as a whole on a grid; the sum over k against an
 enumeration of labels; φ a second time by integration with balls.
@@ -46,10 +46,8 @@ from proofs import Step
 from proofs.checkers import Implication, Integral, ball
 from proofs.checkers.engines import engine
 from proofs.growth import one_more_value
-from proofs.subset_sum_reach import scaled
 
 HALF = Fraction(1, 2)
-QUARTER = Fraction(1, 4)
 
 
 def steps() -> tuple[Step, ...]:
@@ -77,23 +75,15 @@ def steps() -> tuple[Step, ...]:
             {"X ~ U[−2, 2]": lambda: kept(end=2), "X ~ U[0, 1]": lambda: kept(start=0)},
         ),
         Step(
-            "∀ 0 < z <= ½: c ln(1/z) = p + c ln(1/(2z)), p = c ln 2; p on [−½, ½] has mass p",
-            "symbolic",
-            lambda: split(),
-            altered={"c ln 4 is split off": lambda: split(part=4)},
-        ),
-        Step("∀ x >= 1: ln x >= 0, so ln(1/(2z)) >= 0 for z <= ½", "assumed"),
-        Step(
-            "∀ laws p U + (1 − p) Q: a value may be drawn by an independent label, U with "
-            "probability p; given the labels and the values of Q, those of U are independent",
+            "∀ u ~ U[−1, 1] and v independent: given whether u > 0 for each, the u > 0 are "
+            "independent and uniform on [0, 1]",
             "assumed",
         ),
-        Step("∀ c > 0: |z/c − s| <= η/c ⟹ |z − c s| <= η, here c = ½", "smt", scaled),
         Step(
-            "∀ N <= 8, p = 1/4, G_k = 1/(1 + k²): Σ_k Pr(Bin(N, p) = k) G_k is its mean by labels",
+            "∀ N <= 8, p = 1/2, G_k = 1/(1 + k²): Σ_k Pr(Bin(N, p) = k) G_k is its mean by signs",
             "exact",
             lambda: labels(),
-            {"labels are ones with probability 1/3": lambda: labels(chance=Fraction(1, 3))},
+            {"u > 0 has probability 1/3": lambda: labels(chance=Fraction(1, 3))},
         ),
         Step(
             "∀ G_k <= G_K for k > K: Σ_{k <= K} w_k G_k + (1 − Σ_{k <= K} w_k) G_K >= Σ_k w_k G_k",
@@ -108,19 +98,19 @@ def steps() -> tuple[Step, ...]:
             altered={"the rest does not count": lambda: part(rest=0)},
         ),
         Step(
-            "∀ λ > 0, F = y − (1 − e^{−λy})/λ, l = ln(1/(2y)): (F l)' = (1 − e^{−λy}) l − F/y; "
-            "F l vanishes at 0 and ½; (y − Ein(λy)/λ)' = F/y; Ein' = (1 − e^{−x})/x, "
+            "∀ λ > 0, F = y − (1 − e^{−λy})/λ, l = ln(1/y): (F l)' = (1 − e^{−λy}) l − F/y; "
+            "F l vanishes at 0 and 1; (y − Ein(λy)/λ)' = F/y; Ein' = (1 − e^{−x})/x, "
             "Ein = γ + ln + E_1",
             "symbolic",
             lambda: by_parts(),
-            {"the density is ln(1/y)": lambda: by_parts(scale=1)},
+            {"the density is ln(1/(2y))": lambda: by_parts(scale=2)},
         ),
         Step("∀ x -> 0: γ + ln x + E_1(x) -> 0, so it is Ein (DLMF 6.2.4)", "assumed"),
         Step(
-            "∀ λ = ½, 3, 40: ∫_0^½ (1 − e^{−λy}) ln(1/(2y)) dy is within 1e-9 of ½ − Ein(λ/2)/λ",
+            "∀ λ = ½, 3, 40: ∫_0^1 (1 − e^{−λy}) ln(1/y) dy is within 1e-9 of 1 − Ein(λ)/λ",
             "interval",
             lambda: integrals(),
-            {"the density is ln(1/y)": lambda: integrals(scale=1)},
+            {"the density is ln(1/(2y))": lambda: integrals(scale=2)},
         ),
         Step("∀ events: Pr(A ∪ B) <= Pr(A) + Pr(B)", "assumed"),
     )
@@ -176,25 +166,12 @@ def kept(start: int = -1, end: int = 1) -> list[Any]:
     return [mean - sympy.Rational(1, 2) - (1 - sympy.exp(-rate)) / (2 * rate)]
 
 
-def split(part: int = 2) -> list[Any]:
-    import sympy
-
-    c, z = sympy.symbols("c z", positive=True)
-    half = sympy.Rational(1, 2)
-    uniform = c * sympy.log(part)
-    left = -c * sympy.log(z) - uniform + c * sympy.log(2 * z)
-    return [
-        sympy.expand_log(left, force=True),
-        sympy.integrate(uniform, (z, -half, half)) - uniform,
-    ]
-
-
-def labels(chance: Fraction = QUARTER) -> Iterator[tuple[Fraction, Fraction]]:
+def labels(chance: Fraction = HALF) -> Iterator[tuple[Fraction, Fraction]]:
     for trials in range(1, 9):
         failing = [Fraction(1, 1 + k * k) for k in range(trials + 1)]
         mixed = sum(
             (
-                comb(trials, k) * QUARTER**k * (1 - QUARTER) ** (trials - k) * failing[k]
+                comb(trials, k) * HALF**k * (1 - HALF) ** (trials - k) * failing[k]
                 for k in range(trials + 1)
             ),
             Fraction(0),
@@ -233,7 +210,7 @@ def part(rest: int = 1) -> list[Any]:
     return [rest * (1 - mass) + mean - (1 - (mass - mean))]
 
 
-def by_parts(scale: int = 2) -> list[Any]:
+def by_parts(scale: int = 1) -> list[Any]:
     import sympy
 
     y, rate, x = sympy.symbols("y lambda x", positive=True)
@@ -241,28 +218,28 @@ def by_parts(scale: int = 2) -> list[Any]:
     falling = 1 - sympy.exp(-rate * y)
     f = y - falling / rate
     at_zero = sympy.limit((f * log).subs(rate, 1), y, 0, "+")  # λ only scales y
-    at_half = (f * log).subs(y, sympy.Rational(1, 2))
+    at_end = (f * log).subs(y, 1)
     ein = sympy.EulerGamma + sympy.log(x) + sympy.expint(1, x)
     slope = sympy.diff(ein, x) - (1 - sympy.exp(-x)) / x
     inner = 1 - sympy.diff(ein, x).subs(x, rate * y)
-    rest = [sympy.diff(f * log, y) - (falling * log - f / y), at_zero, at_half]
+    rest = [sympy.diff(f * log, y) - (falling * log - f / y), at_zero, at_end]
     return [*rest, slope.rewrite(sympy.exp), (inner - f / y).rewrite(sympy.exp)]
 
 
-def integrals(scale: int = 2) -> Iterator[Integral]:
-    """From 10^−7 on: what is left out is at most λ y ln(1/(2y)) <= λ y (1/(2y))^½ there."""
-    cut = Fraction(1, 10**7)
+def integrals(scale: int = 1) -> Iterator[Integral]:
+    """From 10^−8 on: what is left out is at most λ y ln(1/y) <= λ y (1/y)^½ there."""
+    cut = Fraction(1, 10**8)
     width = ball(Fraction(1, 10**9))
     for rate in (HALF, Fraction(3), Fraction(40)):
-        x = ball(rate / 2)
+        x = ball(rate)
         ein = engine("flint").arb.const_euler() + x.log() - (-x).ei()
-        claimed = ball(HALF) - ein / ball(rate)
+        claimed = 1 - ein / x
         yield Integral(
             lambda y, analytic, rate=rate: (
                 -(1 - (-(y * rate)).exp()) * (y * scale).log(analytic=analytic)
             ),
             cut,
-            HALF,
+            1,
             low=claimed - width,
             high=claimed,
         )

@@ -17,8 +17,8 @@ h = Q + (5n + 8) u F, continued by 0 where the program does so, is allowed. The 
 2 (5n + 8) u F, and by 3u F for the height at M, where alone two numbers are subtracted. (4) What is
 summed up is positive and passes through at most n + 20 roundings. (5) The bound of h is at least
 (1 − Λ/2) F >= 3F/10. So B is at least (1 − u)^(n+21) (1 − (10/3) (10n + 22) u) times the bound.
-(6) A straight line of steepness S is computed at v w/2 with an error of at most 10u S M, and its
-bound is at least (1 − Λ/2) S M. ∎
+(6) A straight line of steepness S is computed at v w/2, or another mean of at most M Λ/2, with an
+error of at most 10u S M, and its bound is at least (1 − Λ/2) S M. ∎
 
 What is checked. Each step for all reals, by one more corner; the accumulated factor in rationals.
 

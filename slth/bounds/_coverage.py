@@ -80,9 +80,11 @@ class Program:
             allowed = f"a number in [{LEAST:g}, {half:g}) by dynamic programming"
             raise BadInput("tolerance", tolerance, allowed, 'use method="phases"')
         side = 2 * half  # the unit of length from here on
-        epsilon = SHARE * tolerance / side
+        if side != 1:  # the quotient rounded down
+            tolerance = float(np.nextafter(tolerance / side, 0.0))
+        epsilon = SHARE * tolerance
         # ε + b <= τ, with b on a lattice on which Λ = 1 + 2b is exact
-        self.margin = math.floor((tolerance / side - epsilon) * 2.0**51) * 2.0**-51
+        self.margin = math.floor((tolerance - epsilon) * 2.0**51) * 2.0**-51
         self.length = 1 + 2 * self.margin
         if points is None:
             octaves = -math.log2(2 * epsilon) - math.log2(2 * self.margin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -342,10 +342,20 @@ def test_limit_uses_a_prefix_and_claims_nothing_about_the_rest() -> None:
 def test_threads_change_nothing(threads: int) -> None:
     rng = np.random.default_rng(4)
     problem = Problem(rng.uniform(-1, 1, (101, 16)), rng.uniform(-1, 1, 101), 1e-3)
-    for kind in (MeetInTheMiddle, FirstHit):
-        one, many = kind(threads=1)(problem), kind(threads=threads)(problem)
+    shared = Problem(problem.values[0], problem.targets, 1e-3)
+    kinds = (MeetInTheMiddle, FirstHit, MinimumCardinality, ExactlyK)
+    for kind, rows in product(kinds, (problem, shared)):
+        one, many = kind(threads=1)(rows), kind(threads=threads)(rows)
         np.testing.assert_array_equal(one.mask, many.mask)
         np.testing.assert_array_equal(one.error, many.error)
+
+
+def test_sparsest_passes_over_sums_that_only_look_exact() -> None:
+    """0.1 + 0.2 is 2.8e-17 off 0.3; the three dyadic-looking values add up to it exactly."""
+    row = [0.1, 0.2, 0.25, 0.125, 0.3 - 0.375]
+    solution = MinimumCardinality()(Problem(row, [0.3, 0.2], 1e-17))
+    assert solution.mask.tolist() == [[False, False, True, True, True], [False, True] + [False] * 3]
+    assert solution.error.tolist() == [0.0, 0.0]
 
 
 def _products(rows: int, n: int, seed: int) -> np.ndarray:

@@ -233,7 +233,7 @@ COMMANDS = [
     ("option", f"{TICKET} --construction malach --limit 3", "no option --limit"),
     ("option", f"{TICKET} --halves one", "'one' is not one of 'both', 'needed'"),
     ("option", f"{TICKET} --limit 0", "limit: got 0"),
-    ("option", "solve 1 2 --solver simplex", "--solver: got simplex; allowed: best-single"),
+    ("option", "solve 1 2 --solver simplex", "--solver: got simplex; allowed: auto, best-single"),
     ("option", "solve 1 2 --window 3", "no option --window"),
     ("option", "solve 1 2 3", "unexpected extra argument"),
     ("option", "sim no_such_thing", "simulation: got no_such_thing; allowed: "),

@@ -23,7 +23,7 @@ def test_every_solver_keeps_the_contract(name: str) -> None:
     assert answered >= 15
 
 
-VECTORS = {"exhaustive", "vector_meet_in_the_middle"}
+VECTORS = {"auto", "exhaustive", "vector_meet_in_the_middle"}
 
 
 @pytest.mark.parametrize("name", sorted({*solvers()} - VECTORS))

@@ -15,16 +15,18 @@ y) is at most that of an interval of length v, and likewise for W. (3) The diffe
 of an interval of length x is t away with density 2 (x − t), so its ∫ ∫ f is 2 Φ(x). Hence 2 E N(X)
 >= 2 Φ(Λ) − 2 Φ(v) − 2 Φ(w); where C is at an end, W is an interval too. (4) Φ'' = f. ∎
 
-On a lattice, with f = 1 on [−r, r], (2) needs no Riesz: take from a word of zeros and ones an end
-letter, say 0. Of its k <= r neighbours within r at most as many are 0 as there are other zeros; in
-the sorted word 0…01…1 as many, or all k. So it has least unequal neighbours there, and the rest is
-shorter.
+On a lattice, with f = 1 on [−r, r], this needs no Riesz: in a word of w zeros and some ones let D
+count the unequal pairs at most r apart, and take away an end letter, say 0. Of its n neighbours
+within r at most min(n, w − 1) are 0, and just so many are next to the end 0 of the sorted word
+0…01…1; the rest is shorter, by induction. Unions of lattice cells come as near in measure to C as
+one likes, and falling densities are mixtures of those on [−r, r]: a second proof.
 
 What is checked. Each step for all reals; the mean exactly for every union of 8 cells and the
-densities 1 on [−r, r], of which the falling ones are mixtures; that for uniform values it is the
-v w/2 − b² of `proofs.rearrangement`.
+densities 1 on [−r, r], and the pairs for all words of up to 11 letters; that for uniform values the
+mean is the v w/2 − b² of `proofs.rearrangement`.
 
-What is not. Riesz's inequality and what else is named as assumed.
+What is not. Riesz's inequality and what else is named as assumed; of the second proof, its last
+sentence, but for the product's density.
 """
 
 from __future__ import annotations
@@ -36,10 +38,12 @@ from typing import Any
 
 from proofs import Step
 from proofs.checkers import Implication
-from proofs.diamond import size, top
+from proofs.diamond import size
 from proofs.product_law import negative
+from proofs.rearrangement import smaller
 
 CELLS = 8
+LETTERS = 11
 
 
 def steps() -> tuple[Step, ...]:
@@ -95,10 +99,24 @@ def steps() -> tuple[Step, ...]:
             altered={"it is v w/2": lambda: agrees(lost=0)},
         ),
         Step(
-            "∀ words: the end letter has at least (k − others)⁺ unequal ones among k neighbours, "
-            "as many as in the sorted word",
+            "∀ words with w zeros, an end 0 with n neighbours within r, e of them 0, "
+            "e <= min(n, w − 1): D >= D', its own and the sorted word's numbers of unequal pairs "
+            "within r, if that holds without the end letters",
             "smt",
             one_letter,
+        ),
+        Step(
+            "∀ words of up to 11 zeros and ones, r: no fewer unequal pairs within r than sorted",
+            "exact",
+            lambda: words(),
+            {"pairs exactly r apart are counted": lambda: words(only=True)},
+            {"the sorted word begins with a 1": lambda: words(first=1)},
+        ),
+        Step(
+            "∀ 0 < z < 1: ½ ln(1/z) = ∫_z^1 dr/(2r), a mixture of [z <= r]",
+            "symbolic",
+            lambda: mixture(),
+            altered={"it is ∫_z^1 dr/r": lambda: mixture(weight=1)},
         ),
     )
 
@@ -161,13 +179,39 @@ def cells(falling: bool = True, other: int = 1) -> Iterator[tuple[Fraction, Frac
 
 
 def one_letter() -> Implication:
+    """The sorted word's end has min(n, w − 1) neighbours that are 0."""
     import z3
 
-    near, equal, others = z3.Reals("k e others")
+    near, equal, zeros, rest, rest_sorted = z3.Ints("n e w D_rest D'_rest")
     return Implication(
-        {"e <= k": equal <= near, "e <= other zeros": equal <= others},
-        near - equal >= top(near - others),
+        {
+            "e <= n": equal <= near,
+            "e <= w − 1": equal <= zeros - 1,
+            "the shorter words": rest >= rest_sorted,
+        },
+        rest + near - equal >= rest_sorted + near - smaller(near, zeros - 1),
     )
+
+
+def words(only: bool = False, first: int = 0) -> Iterator[tuple[int, int]]:
+    """first = 1 moves one of the sorted word's ones to its other end."""
+    for length in range(2, LETTERS + 1):
+        for word in range(1, 2**length - 1):
+            v = word.bit_count()
+            ordered = (1 << v) - 1 if first == 0 else (1 << v - 1) - 1 | 1 << length - 1
+            fewest, found = 0, 0
+            for d in range(1, length):
+                inside = (1 << length - d) - 1
+                at_d = [((x ^ x >> d) & inside).bit_count() for x in (ordered, word)]
+                fewest, found = (at_d[0], at_d[1]) if only else (fewest + at_d[0], found + at_d[1])
+                yield fewest, found
+
+
+def mixture(weight: Any = Fraction(1, 2)) -> list[Any]:
+    import sympy
+
+    z, r = sympy.symbols("z r", positive=True)
+    return [sympy.integrate(sympy.Rational(weight) / r, (r, z, 1)) + sympy.log(z) / 2]
 
 
 def line() -> Implication:

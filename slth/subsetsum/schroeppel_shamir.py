@@ -36,8 +36,8 @@ class SchroeppelShamir(Solver):
 
     Without an epsilon `SOLVED` means optimal up to the rounding of the half-sums. With one, the
     first range found to hold a subset within epsilon ends the search: the nearest subset may be
-    another. One core of a server took 0.02 s a row at n = 40, 0.11 s at 44, 0.45 s at 48, 2.2 s at
-    52 and 9.5 s at 56; MeetInTheMiddle is quicker up to 38 values, where its lists fit a cache.
+    another. CPU seconds a row on one core of a server: 0.014 at n = 40, 0.06 at 44, 0.25 at 48, 1.0
+    at 52, 4.6 at 56; MeetInTheMiddle is quicker below about 36 values, where its lists fit a cache.
     threads: None for all cores; answers do not depend on it. Rows whose values add up beyond 2^999
     are given up. Raises BadInput above 60 usable values.
     """

@@ -485,6 +485,37 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return result
 
 
+def markdown(result: dict[str, Any]) -> str:
+    """The table that the README shows: the published run, (a) and (b), medians over the sources."""
+    published = result["published"]
+    columns = {
+        "published": None, "(a)": (SHARED, N), "(b) n = 21": (TICKET, N),
+        "(b) n = 44": (TICKET, HEADLINE), "(b) n = 64": (TICKET, 64),
+        "(b) n = 64, first hits": (FIRST_HIT, 64),
+    }  # fmt: skip
+    given = {"parameters": published["parameters"], "kept": published["kept"],
+             "solved": published["weights"],
+             "core_seconds": published["core_seconds"]}  # fmt: skip
+    lines = {
+        "random weights": ("parameters", "{:,.0f}"), "kept": ("kept", "{:,.0f}"),
+        "weights within 0.01": ("solved", "{:,.0f}"), "accuracy": ("accuracy", "{:.1%}"),
+        "decisions as the target's": ("agreement", "{:.1%}"),
+        "error over the unit ball, certified": ("upper", "{:.2g}"),
+        "core-seconds": ("core_seconds", "{:,.3g}"),
+    }  # fmt: skip
+    found = {(r["part"], r["n"]): r for r in result["summary"]}
+
+    def shown(column: Any, key: str, form: str) -> str:
+        value = given.get(key) if column is None else found[column].get(key, {}).get("median")
+        if value is None:
+            return "–"
+        return f"{value:,.0f}" if value >= 1000 else form.format(value)
+
+    rows = [["", *columns], ["---"] * (1 + len(columns))]
+    rows += [[name, *(shown(c, *line) for c in columns.values())] for name, line in lines.items()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
 # -- the figure ------------------------------------------------------------------------------------
 
 

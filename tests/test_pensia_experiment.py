@@ -180,3 +180,12 @@ def test_the_figure_has_labels_units_intervals_and_no_overlap(rows, tmp_path) ->
     fig = experiment.figure(rows, experiment.analyse(rows), tmp_path)
     assert plot.check(fig, ["certified", "attacked"]) == []
     assert all((tmp_path / f"pensia_experiment.{kind}").stat().st_size for kind in plot.FORMATS)
+
+
+def test_the_readmes_table_is_the_stored_one(stored: dict) -> None:
+    text = (FIGURES.parents[1] / "README.md").read_text("utf-8")
+    shown = text.split("<!-- published experiment -->")[1].split("<!-- /")[0]
+    assert shown.strip() == experiment.markdown(stored).strip()
+    need = stored["smallest_n"]
+    span = f"{need['median']:.0f} (95 % interval {need['low']:.0f} to {need['high']:.0f})"
+    assert span in text

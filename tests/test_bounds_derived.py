@@ -26,7 +26,7 @@ EXAMPLE = unit_class(4, 4, 4, 2)
 
 @pytest.fixture(autouse=True, scope="module")
 def coarse_programs():
-    with coarse():
+    with coarse(least=1e-3):
         yield
 
 

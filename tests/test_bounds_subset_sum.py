@@ -11,10 +11,10 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
 from slth.bounds import TargetClass, unit_class
-from slth.bounds._coverage import Program, program
+from slth.bounds._coverage import Program, product, program
 from slth.bounds.counting import sign
 from slth.bounds.random_subset_sum import (
     CUT,
@@ -268,7 +268,17 @@ class TestProducts:
             assert not too_low(failures(rng, 60, n, 0.25, "uniform", 2.0), 60, 0.1)
             assert too_low(failures(rng, 200, 6, 0.25, "uniform", 2.0), 200, 0.1)
 
+    def test_the_curve_is_cut_off_on_the_safe_side(self):
+        """At 300 δ the binomial mean of the whole curve is at most δ, up to rounding."""
+        with coarse():
+            curve = program(0.2, product, 0.5).curve(1000)
+            for delta in np.geomspace(0.5, 1e-28, 300):
+                n = n_rss_product(0.2, delta, reach=0.5)
+                assert binom.pmf(np.arange(n + 1), n, 0.5) @ curve[: n + 1] <= delta * (1 + 1e-12)
+
     def test_doubling_turns_products_into_values(self):
         """`phases`: uniform products doubled reach twice as far within twice the tolerance."""
         usable = n_rss_reach(0.02, 2.0, 0.05, "phases")
         assert n_rss_product(0.01, 0.1, "phases") == min_trials(MIXTURE, usable, 0.05)
+        served = n_rss(0.02, 0.025, "phases")  # and three values of at least 1/2 come from 2 to 1/2
+        assert usable == served + min_trials(0.25, 3, 0.05 / 4)

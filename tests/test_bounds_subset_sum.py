@@ -113,6 +113,8 @@ class TestCounts:
                 for law in (n_rss_reach, lambda t, r, d: n_rss_product(t, d, reach=r)):
                     with pytest.raises(BadInput):
                         law(tolerance, reach, delta)
+            with pytest.raises(BadInput, match="law"):
+                n_rss_product(0.1, 0.1, scale=0.1)
             with pytest.raises(BadInput, match="pick one"):
                 n_rss(0.1, 0.1, "magic")
 

@@ -115,6 +115,8 @@ def n_rss_product(
     of n products v·max(0, u), with u and v uniform on [−1, 1]; scale=FULL for products u·v."""
     _check_reach(reach)
     tolerance, delta = float(check_epsilon(tolerance)), check_delta(delta)
+    if scale not in (CUT, FULL):
+        raise BadInput("scale", scale, f"{CUT} or {FULL}", "pick the law of the products")
     if reach <= tolerance:
         return 0
     probability = scale * math.log(2)

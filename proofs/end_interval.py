@@ -59,7 +59,8 @@ def steps() -> tuple[Step, ...]:
             "assumed",
         ),
         Step(
-            "∀ x, f = 1, t, t², t³: ∫_0^x ∫_0^x f(|z − y|) = 2 ∫_0^x (x − t) f(t) dt = 2 Φ(x)",
+            "∀ x, f = 1, t, t², t³, ln t and 1 on [0, r] (r <= x): "
+            "∫_0^x ∫_0^x f(|z − y|) = 2 ∫_0^x (x − t) f(t) dt = 2 Φ(x)",
             "symbolic",
             lambda: doubled(),
             altered={"it is Φ(x)": lambda: doubled(times=1)},
@@ -91,7 +92,7 @@ def steps() -> tuple[Step, ...]:
             lambda: potentials(),
             altered={"the product has density ln(1/|z|)": lambda: potentials(factor=2)},
         ),
-        Step("∀ z > 0: −1/(2z) < 0, so ½ ln(1/z) falls", "smt", negative),
+        Step("∀ z > 0: −1/(2z), the slope of ½ ln(1/z), is negative", "smt", negative),
         Step(
             "∀ b, v + w = 1 + 2b: Φ(1 + 2b) − Φ(v) − Φ(w) = v w/2 − b² for uniform values",
             "symbolic",
@@ -130,6 +131,11 @@ def doubled(times: int = 2) -> list[Any]:
         below = sympy.integrate(sympy.integrate((z - y) ** power, (y, 0, z)), (z, 0, x))
         phi = sympy.integrate((x - t) * t**power, (t, 0, x))
         rest.append(2 * below - times * phi)  # the other half by symmetry
+    logs = sympy.integrate(z * sympy.log(z) - z, (z, 0, x))  # ∫_0^z ln(z − y) dy inside
+    rest.append(2 * logs - times * sympy.integrate((x - t) * sympy.log(t), (t, 0, x)))
+    r = sympy.symbols("r", positive=True)
+    near = sympy.integrate(z, (z, 0, r)) + sympy.integrate(r, (z, r, x))  # min(z, r) inside
+    rest.append(2 * near - times * sympy.integrate(x - t, (t, 0, r)))
     return rest
 
 

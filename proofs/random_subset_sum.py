@@ -85,7 +85,7 @@ def steps() -> tuple[Step, ...]:
             lambda: powers(),
             altered={"(2ε)^−θ / 2^θ = (2ε)^−θ": lambda: powers(base=2)},
         ),
-        Step("∀ r = 2^−θ in (0, 1): 0 < q = ¾ + r/4 < 1, so ln(1/q) > 0", "smt", rate),
+        Step("∀ r = 2^−θ in (0, 1): 0 < q = ¾ + r/4 < 1", "smt", rate),
         Step(
             "∀ n_1 >= (A + B)/L, L > 0: A − n_1 L <= −B, in logarithms (4ε)^−θ q^n_1 <= δ_1",
             "smt",

@@ -23,19 +23,21 @@ with value G_t(g_i) on [g_i, g_{i+1}) lies above it, and h must lie above the co
 (g_{i+1}, G_t(g_i)). Such h are searched for: straight lines; and, leftwards from the last corner
 before success, the smallest convex function above the corners for one of a few first slopes, its
 left end replaced by a straight line where that is better. The search is not trusted: whatever it
-returns is made convex, raised above every corner and integrated anew. All terms are positive, and
-a factor 1 + 1e-10 covers their rounding. With straight lines alone only mean and range of v' enter:
-the program is then that of the growth recursion of da Cunha et al. (2022), 39 values instead of 36
-at tolerance and δ 0.01.
+returns is made convex, raised above every corner and integrated anew. All terms of (1) are
+positive, and a factor 1 + 1e-10 covers their rounding. With straight lines alone only mean and
+range of v' enter: the program is then that of the growth recursion of da Cunha et al. (2022), 39
+values instead of 36 at tolerance and δ 0.01.
 
 Other laws and intervals. Let X have a symmetric density k(|x|) that falls with |x|, and J be
 [−ρ − b, ρ + b], Λ = 2ρ + 2b. Of all C in J with |C| = v, an interval at an end of J has the fewest
 pairs (z, y) in (J \\ C) × C at distance at most r, for every r; so, k being a mixture of uniform
 densities, E N(X) >= Φ(Λ) − Φ(v) − Φ(w) for Φ'' = k, Φ(0) = Φ'(0) = 0. With this mean and the range
 the program runs by straight lines in units of 2ρ. (For uniform X and ρ = 1/2 the mean is that of
-above, vw/2 − b².) On a lattice the statement about pairs goes by induction: among the neighbours of
-an end that is 0, at most as many are 0 as there are other zeros, which is how it is in the sorted
-word 0…01…1. Proofs step by step: `proofs/coverage_program.py`, `proofs/end_interval.py`.
+above, vw/2 − b².) It is Riesz's inequality again: the pairs of J are those of C × C, at most as
+many as in an interval, those of W × W alike, and twice those of W × C.
+
+Proofs step by step: `proofs/rearrangement.py`, `proofs/coverage_program.py`, `proofs/end_interval.py`
+and `proofs/coverage_rounding.py`; `proofs/coverage_numbers.py` checks whole runs in integers.
 """
 
 from __future__ import annotations
@@ -102,9 +104,23 @@ class Program:
         of that many values."""
         with self._lock:
             while len(self._curve) <= steps:
-                self._now = self.step(self._now)
-                self._curve.append(float(self._now[0]))
+                self._extend()
             return np.array(self._curve[: steps + 1])
+
+    def least_steps(self, delta: float) -> int:
+        """The least n with G_n <= δ; BadInput where the grid is too coarse to get there."""
+        with self._lock:
+            while self._curve[-1] > delta:
+                self._extend()
+            return next(n for n, failure in enumerate(self._curve) if failure <= delta)
+
+    def _extend(self) -> None:
+        after = self.step(self._now)
+        if np.array_equal(after, self._now) or len(self._curve) > STEPS:
+            least = f"more, where G stands still at {self._curve[-1]:.3g}"
+            raise BadInput("points", self.grid.size, least, 'more points, or method="phases"')
+        self._now = after
+        self._curve.append(float(after[0]))
 
     def step(self, failure: Floats) -> Floats:
         """G_{t+1} from G_t, both `[grid]`."""
@@ -115,13 +131,6 @@ class Program:
         fresh = len(self._curve) < EARLY or len(self._curve) % EVERY == 0
         after = _step(self.grid, failure, self.length, self.margin, self.choices, fresh)
         return after
-
-    def least_steps(self, delta: float) -> int:
-        """The least n with G_n <= δ."""
-        for step in range(STEPS):
-            if self.curve(step)[-1] <= delta:
-                return step
-        raise BadInput("delta", delta, f"reached within {STEPS} steps", 'use method="phases"')
 
 
 @lru_cache(maxsize=256)
@@ -150,7 +159,7 @@ def product(distance: Floats) -> Floats:
     near = np.minimum(distance, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         bend = np.where(near > 0, near**2 * np.log(near), 0.0)
-    twice: Floats = (0.75 * near**2 - 0.5 * bend + distance - near) / 2
+    twice: Floats = (0.75 * near**2 - 0.5 * bend + (distance - near)) / 2
     return twice
 
 

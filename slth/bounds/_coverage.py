@@ -36,8 +36,8 @@ the program runs by straight lines in units of 2ρ. (For uniform X and ρ = 1/2 
 above, vw/2 − b².) It is Riesz's inequality again: the pairs of J are those of C × C, at most as
 many as in an interval, those of W × W alike, and twice those of W × C.
 
-Proofs step by step: `proofs/rearrangement.py`, `proofs/coverage_program.py`, `proofs/end_interval.py`
-and `proofs/coverage_rounding.py`; `proofs/coverage_numbers.py` checks whole runs in integers.
+Proofs step by step: `rearrangement`, `coverage_program`, `end_interval` and `coverage_rounding` in
+`proofs/`; `coverage_numbers` there checks whole runs in integers.
 """
 
 from __future__ import annotations

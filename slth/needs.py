@@ -3,7 +3,8 @@
 The table is made by `python -m sims.slack --needs slth/data/needs.npz`, from exact coverage of all
 subset sums: for each law, tolerance η and failure probability δ the least n with which every z of
 the law's interval is within η of a subset sum with probability 1 − δ, between the ends of its 95 %
-interval. Outside the measured grid there is only an extrapolation, and it is called that:
+interval. Between points of that grid the need lies between the measured neighbours, which is all
+that is known. Outside it there is only an extrapolation, and it is called that:
 
 - in δ, the n of a tolerance goes on at its measured slope in log2(1/δ), which is an exponential
   tail of the failure probability in n, but at no smaller one than 1/log2(1/(1 − c/2)): all values
@@ -33,24 +34,46 @@ Floats = NDArray[np.float64]
 FILE = "data/needs.npz"
 TAIL = 8.0  # octaves of δ that a tail's slope is taken over, where measured
 SHORT = 6.0  # fewer do not give a slope
+SAME = math.log2(1 + 1e-9)  # a point within 1e-9 of a grid point, relatively, is that point
 
 
 class NeedKind(StrEnum):
     """How a need is known."""
 
     MEASURED = "measured"
+    INTERPOLATED = "interpolated"  # between measured neighbours
     EXTRAPOLATED = "extrapolated"
     COMPUTED = "computed"  # from a known probability, without sampling
 
 
 @dataclass(frozen=True)
 class Need:
-    """The least n; low and high: the ends of its interval, NaN where nothing was measured."""
+    """The least n; low and high: the ends of its interval, NaN where nothing was measured.
+
+    least and most: the whole numbers that it lies between, those of the measured neighbours where
+    it is interpolated, else n rounded up. own: it is the bound's own formula, so that the bound is
+    no looser by construction.
+    """
 
     n: float
     low: float
     high: float
     kind: NeedKind
+    between: tuple[float, float] | None = None
+    own: bool = False
+
+    @property
+    def least(self) -> float:
+        return self.between[0] if self.between else whole(self.n)
+
+    @property
+    def most(self) -> float:
+        return self.between[1] if self.between else whole(self.n)
+
+
+def whole(n: float) -> float:
+    """A number of values rounded up, but for what rounding errors added."""
+    return float(np.ceil(n - 1e-9)) + 0.0  # no −0
 
 
 @dataclass(frozen=True)
@@ -70,17 +93,21 @@ class Table:
     high: Floats
 
     def need(self, tolerance: float, delta: float) -> Need:
-        """The need at one point; between points of the grid a line, in each direction."""
+        """The need at one point; between points of the grid a line, in each direction, and the
+        interval from the low end of the one neighbour to the high end of the other."""
         if tolerance >= self.reach:
             return Need(0.0, 0.0, 0.0, NeedKind.COMPUTED)  # the empty set serves
-        x, y = -math.log2(tolerance), -math.log2(delta)
+        x, y = _snap(self.x, -math.log2(tolerance)), _snap(self.y, -math.log2(delta))
         (i0, i1), (j0, j1) = _around(self.x, x), _around(self.y, y)
         columns = np.maximum.accumulate([self._column(i, y) for i in range(self.x.size)])
         n = float(np.interp(x, self.x, columns))
         inside = self.x[0] <= x <= self.x[-1] and self.y[0] <= y <= self.y[-1]
         if inside and not np.isnan(self.high[np.ix_([i0, i1], [j0, j1])]).any():
             low, high = float(self.low[i0, j0]), float(self.high[i1, j1])
-            return Need(n, low, high, NeedKind.MEASURED)
+            if (i0, j0) == (i1, j1):
+                return Need(n, low, high, NeedKind.MEASURED)
+            between = float(self.value[i0, j0]), float(self.value[i1, j1])
+            return Need(n, low, high, NeedKind.INTERPOLATED, between)
         n += max(0.0, x - float(self.x[-1])) * self.slope
         return Need(n, math.nan, math.nan, NeedKind.EXTRAPOLATED)
 
@@ -108,11 +135,17 @@ class Table:
         return measured + (beyond * self.tail(row) if beyond else 0.0)
 
 
+def _snap(grid: Floats, at: float) -> float:
+    """The point of the grid that this is, up to rounding; else the point itself."""
+    near = float(grid[np.argmin(np.abs(grid - at))])
+    return near if abs(near - at) <= SAME else at
+
+
 def _around(grid: Floats, at: float) -> tuple[int, int]:
     """The indices of the grid's neighbours of a point, the same twice on a point of it."""
-    near = int(np.argmin(np.abs(grid - at)))
-    if abs(grid[near] - at) < 1e-9:
-        return near, near
+    known = np.flatnonzero(grid == at)
+    if known.size:
+        return int(known[0]), int(known[0])
     high = int(np.clip(np.searchsorted(grid, at), 1, grid.size - 1))
     return high - 1, high
 
@@ -144,7 +177,7 @@ def provenance() -> dict[str, Any]:
 
 
 def need(law: str, tolerance: float, delta: float) -> Need:
-    """The n that this law needs for every z of its interval, measured or extrapolated.
+    """The n that this law needs for every z of its interval, and how that is known.
 
     law: a key of `tables()`. Raises BadInput for an unknown law, a tolerance that is not a positive
     number, or δ outside (0, 1).
@@ -258,7 +291,7 @@ def _malach(bound: Any, target: TargetClass, epsilon: float, delta: float) -> An
         if not 0 < chance < 1:  # underflow, or nothing to draw
             return None
         n = float(math.ceil(math.log(each) / math.log1p(-chance)))
-        found.append(Need(n, n, n, NeedKind.COMPUTED))
+        found.append(Need(n, n, n, NeedKind.COMPUTED, own=bound.form == "product"))
     return found
 
 

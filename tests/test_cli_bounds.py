@@ -18,6 +18,7 @@ from slth.cli import main
 from slth.needs import need
 
 POINT = "--dims 4,3,2 --epsilon 0.3 --delta 0.1"
+UNIFORM = ("random_subset_sum", "uniform-explicit")
 TIGHT = "--dims 4,3,2 --epsilon 0.3 --delta 1e-9"
 
 
@@ -109,17 +110,28 @@ def test_the_numbers_are_the_theorems(found: list[dict[str, Any]]) -> None:
 
 
 def test_slack_is_the_ratio_to_the_need(found: list[dict[str, Any]]) -> None:
-    uniform = pick(found, "random_subset_sum", "uniform-explicit")
-    measured = need("uniform-one", 0.3, 0.1)
-    assert (uniform["need"], uniform["need_kind"]) == (measured.n, "measured")
-    assert (uniform["need_low"], uniform["need_high"]) == (measured.low, measured.high)
-    assert uniform["slack"] == pytest.approx(uniform["samples"] / measured.n)
+    uniform = pick(found, *UNIFORM)
+    between = need("uniform-one", 0.3, 0.1)
+    assert (uniform["need_least"], uniform["need"]) == between.between
+    assert uniform["need_least"] < uniform["need"] == math.ceil(between.n)
+    assert (uniform["need_low"], uniform["need_high"]) == (between.low, between.high)
+    assert uniform["need_kind"] == "interpolated"
+    assert uniform["slack"] == uniform["samples"] / uniform["need"]  # no larger than it is
     counting = pick(found, "counting", "gadget")
-    assert counting["need"] == need("uniform", 0.3, 0.1).n
-    assert counting["slack"] == pytest.approx(counting["need"] / counting["samples"])
-    assert pick(found, "pensia", "explicit")["need_kind"] == "measured"
+    least = need("uniform", 0.3, 0.1).least
+    assert (counting["need_least"], counting["need_low"]) == (least, need("uniform", 0.3, 0.1).low)
+    assert counting["slack"] == least / math.ceil(counting["samples"])
+    assert pick(found, "pensia", "explicit")["need_kind"] == "interpolated"
+    grid = pick(facts("--dims 4,3,2 --epsilon 0.25 --delta 0.1"), *UNIFORM)
+    assert (grid["need_kind"], grid["need"]) == ("measured", need("uniform-one", 0.25, 0.1).n)
+    assert grid["need_least"] == grid["need"]
+    assert grid["slack"] == grid["samples"] / grid["need"]
     assert pick(facts(f"pensia {TIGHT}"), "pensia", "explicit")["need_kind"] == "extrapolated"
-    assert pick(found, "malach", "product")["need_kind"] == "computed"
+    own = pick(found, "malach", "product")  # its need is the bound itself
+    assert (own["need_kind"], own["slack"]) == ("computed", None)
+    assert own["need"] == pytest.approx(own["samples"], rel=1e-6)
+    factors = pick(found, "malach", "factors")
+    assert factors["slack"] == math.ceil(factors["samples"]) / factors["need"]
     slacks = [e["slack"] for e in found if e["slack"] is not None]
     assert len(slacks) >= 8
     assert min(slacks) >= 1
@@ -154,11 +166,11 @@ def test_a_network_gives_its_class() -> None:
 # -- what is printed -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("columns", [60, 80, 100, 120])
 def test_the_table_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = run(f"bounds {POINT}").output.splitlines()
-    assert max(map(len, lines)) <= columns
+    assert max(map(len, lines)) <= max(columns, table.LEAST)
     text = "\n".join(lines)
     assert "✓" in text
     assert "✗" in text
@@ -168,7 +180,66 @@ def test_the_table_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPat
     for word in ("slack", "need", "holds", "theorem"):
         assert any(word in line.split() for line in lines)
     for name in bounds.bounds():
-        assert name.replace("_", "-") in text.replace("\n", "")
+        assert any(line.startswith(name.replace("_", "-")) for line in lines)
+    for entry in facts(POINT):  # no name breaks inside a word
+        assert (
+            not entry["variant"]
+            or f":{entry['variant']} " in text
+            or any(line.startswith(f"  {entry['variant']} ") for line in lines)
+        )
+    for note in table.LEGEND:
+        assert " ".join(note.split()) in " ".join(text.split())
+
+
+def test_what_epsilon_is_stands_beside_a_theorem() -> None:
+    """Every statement's ε is a network's error, or its row is marked."""
+    for entry in facts(POINT):
+        (bound,) = [b for n, v, b in rows.variants() if (n, v) == (entry["name"], entry["variant"])]
+        assert entry["epsilon_is"] == bound.statement.epsilon
+        whole = entry["epsilon_is"].startswith(("error of", "largest pixel error"))
+        assert whole != (entry["epsilon_is"] in table.EPSILON)
+        assert (entry["epsilon_is"] == "tolerance per weight") == (
+            "ε per weight" in table.key(entry, "", 80)
+        )
+    assert pick(facts(POINT), *UNIFORM)["epsilon_is"] == "tolerance per weight"
+
+
+def test_needs_are_shown_as_what_they_are() -> None:
+    def text(kind: str, least: float, most: float, low: float | None = 15.0) -> str:
+        high = None if low is None else 18.0
+        entry = {"need": most, "need_least": least, "need_low": low, "need_high": high}
+        return table.need_text({**entry, "need_kind": kind})
+
+    assert text("measured", 17, 17) == "17 [15, 18]"
+    assert text("interpolated", 16, 17) == "16–17 interp. [15, 18]"
+    assert text("interpolated", 17, 17) == "17 interp. [15, 18]"
+    assert text("extrapolated", 17, 17, None) == "≈17 extrap."
+    assert text("computed", 1e6, 1e6) == "1.0e6 computed"
+
+
+def test_a_silent_theorem_by_name_is_answered_as_silent() -> None:
+    """Only ε outside the limits is refused; hypotheses do not hold beside reasons of silence."""
+    result = run("bounds pensia:explicit --dims 4,4 --entries one --epsilon 0.3 --delta 0.1")
+    assert result.exit_code == 0
+    assert "hypotheses" in result.output
+    result = run("bounds fixed-size:lower --dims 5,4 --epsilon 0.03 --delta 0.1")
+    assert result.exit_code == 0
+    assert "silent" in result.output
+    assert "hypotheses" not in result.output
+    assert "hold" not in result.output
+    shown = " ".join(run("bounds --help").output.split())
+    assert "only an ε outside its formula's limits is refused" in shown
+
+
+def test_no_digit_is_cut_off_at_extremes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    point = "--dims 1000000000,1000000000 --epsilon 1e-90 --delta 1e-190"
+    text = run(f"bounds {point}").output
+    assert "…" not in text
+    for entry in facts(point):
+        if entry["group"] in ("explicit", "lower"):
+            for part in ("samples", "width", "weights", "need"):
+                assert entry[part] is None or f"{table.number(entry[part])} " in text
 
 
 def test_numbers_are_short() -> None:
@@ -177,6 +248,10 @@ def test_numbers_are_short() -> None:
     assert table.number(7.64) == "8"  # a number of values is rounded up
     assert table.number(3.14e12) == "3.1e12"
     assert table.number(1.0e203) == "1.0e203"
+    assert table.number(0.0) == "0"
+    assert [table.decimal(n) for n in (2.0, 3.386, 741.2, 2.9e5)] == [
+        "2.00", "3.39", "741.20", "2.9e5",
+    ]  # fmt: skip
 
 
 def test_a_theorem_by_name_is_shown_in_full() -> None:
@@ -211,8 +286,8 @@ def test_the_example_of_its_help_is_one() -> None:
         ("--dims 4,4 --epsilon 0 --delta 0.1", ("--epsilon", "larger")),
         ("--dims 4,4 --epsilon -1 --delta 0.1", ("--epsilon", "larger")),
         ("--dims 4,4 --epsilon 1 --delta 0.1", ("--epsilon", "zero network", "smaller")),
-        ("--dims 4,4 --epsilon inf --delta 0.1", ("--epsilon", "inf")),
-        ("--dims 4,4 --epsilon nan --delta 0.1", ("--epsilon", "nan")),
+        ("--dims 4,4 --epsilon inf --delta 0.1", ("--epsilon", "inf", "not a finite number")),
+        ("--dims 4,4 --epsilon nan --delta 0.1", ("--epsilon", "nan", "not a finite number")),
         ("--dims 4,4 --epsilon x --delta 0.1", ("--epsilon",)),
         ("--dims 4,4 --epsilon 0.1 --delta 0", ("--delta", "0.01")),
         ("--dims 4,4 --epsilon 0.1 --delta 1", ("--delta", "0.01")),

@@ -70,10 +70,38 @@ def test_no_need_lies_below_what_signs_alone_ask_for(law: str) -> None:
         assert 2 * (1 - c / 2) ** n - (1 - c) ** n <= delta
 
 
+@pytest.mark.parametrize("law", LAWS)
+def test_a_point_is_on_the_grid_to_the_last_digits_only(law: str) -> None:
+    table = tables()[law]
+    for i, j in ((0, 0), (3, 1), (table.x.size - 1, 0)):
+        eta, delta = 2.0 ** -table.x[i], 2.0 ** -table.y[j]
+        for scale in (1 - 9e-10, 1 + 9e-10):
+            assert need(law, eta * scale, delta) == need(law, eta, delta)
+            assert need(law, eta, delta * scale) == need(law, eta, delta)
+            assert need(law, eta, delta).kind == NeedKind.MEASURED
+        if 0 < i < table.x.size - 1:  # a little more than rounding is another point
+            for moved in (need(law, eta * (1 + 3e-9), delta), need(law, eta, delta * (1 + 3e-9))):
+                assert moved.kind == NeedKind.INTERPOLATED
+
+
+def test_between_points_it_is_between_the_neighbours() -> None:
+    """η = 0.01 lies between 2^-6.5 and 2^-7, and δ = 0.01 on the grid."""
+    coarse, fine = need("uniform", 2**-6.5, 0.01), need("uniform", 2**-7, 0.01)
+    found = need("uniform", 0.01, 0.01)
+    assert found.kind == NeedKind.INTERPOLATED
+    assert (found.least, found.most) == found.between == (coarse.n, fine.n) == (16, 17)
+    assert (found.low, found.high) == (coarse.low, fine.high)
+    assert coarse.n < found.n < fine.n
+    assert need("uniform", 2**-7, 0.015).kind == NeedKind.INTERPOLATED
+    measured = needs.Need(7.64, 7, 9, NeedKind.EXTRAPOLATED)
+    assert measured.least == measured.most == 8
+
+
 def test_between_points_it_is_a_line_inside_the_corners_intervals() -> None:
     table = small([[4, 11, 12], [6, 13, 14], [8, 15, math.nan]])
     found = table.need(2**-1.5, 2.0**-4.5)
-    assert found.kind == NeedKind.MEASURED
+    assert found.kind == NeedKind.INTERPOLATED
+    assert found.between == (4, 13)
     assert found.n == pytest.approx((4 + 6 + 11 + 13) / 4)
     assert (found.low, found.high) == (3, 14)
     assert table.need(0.25, 2.0**-8.5).n == pytest.approx(13.5)
@@ -143,6 +171,7 @@ def test_a_pools_need_is_that_of_its_chance() -> None:
         )
         assert found.n == pytest.approx(math.log(share) / math.log1p(-hit.mean()), rel=0.02)
         assert found.kind == NeedKind.COMPUTED
+        assert found.own == (form == "product")
         assert float(bound.ask(target, 0.8, 0.1)[0]) >= found.n
 
 

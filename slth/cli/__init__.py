@@ -281,7 +281,12 @@ def verify(path: str, model: str, state: str | None, as_json: bool) -> int:
 @click.option("--dims", help="Widths of the target networks, inputs first: 784,500,10.")
 @click.option("--model", metavar="MODEL", help=f"Or the class of one network: {MODEL}.")
 @click.option("--state", help="State dict for module.py:factory.")
-@click.option("--epsilon", type=float, required=True, help="Error of the whole network.")
+@click.option(
+    "--epsilon",
+    type=float,
+    required=True,
+    help="Error of the whole network, or of one weight in theorems marked so.",
+)
 @click.option("--delta", type=float, required=True, help="Failure probability.")
 @click.option(
     "--entries",
@@ -314,7 +319,8 @@ def bounds_command(
     Beside each number stand where it comes from, whether its hypotheses hold for targets of these
     widths (norms at most 1, the unit ball) or for MODEL, and the measured need. NAME, such as
     `pensia` or `fixed-size:lower`, shows one theorem in full. A theorem that says nothing at the
-    point asked is silent, with the reason; asked for by name, it is refused with exit status 2.
+    point asked is silent, with the reason; asked for by name it says so too, and only an ε outside
+    its formula's limits is refused, with exit status 2.
 
     \b
     Example:  slth bounds --dims 784,500,10 --epsilon 0.01 --delta 0.01

@@ -18,6 +18,7 @@ from slth.threads import workers
 MOST_WIDTH, MOST_LAYERS = 10**9, 1000
 GROUPS = ("explicit", "rate", "lower", "other", "display")
 EXPLICIT, RATE, LOWER, OTHER, DISPLAY = range(5)
+NEED = ("need", "need_least", "need_low", "need_high", "need_kind", "slack")
 
 
 # -- the class -------------------------------------------------------------------------------------
@@ -71,13 +72,17 @@ def whole(name: str, text: str, most: int, largest: int) -> tuple[int, ...]:
 def check_point(target: TargetClass, epsilon: float, delta: float) -> None:
     """Raise BadInput where no theorem could say anything: the zero network would do, or δ is no
     probability of failure."""
+    for name, value, example in (("--epsilon", epsilon, 0.01), ("--delta", delta, 0.01)):
+        if not math.isfinite(value):
+            remedy = f"give a number such as {example}"
+            raise BadInput(name, f"{value}, which is not a finite number", "finite numbers", remedy)
     size = target.input_radius * math.prod(target.spectral_norms)
     most = math.inf if target.biases or target.heads or target.kernels else size
     if not bounds.LEAST_EPSILON <= epsilon < most:
         allowed = f"a number from {bounds.LEAST_EPSILON:g}" + (
             f" to below {most:.6g}, the largest value in the class"
             if math.isfinite(most)
-            else " on, and finite"
+            else " on"
         )
         remedy = "a larger one" if epsilon < most else "a smaller one: here the zero network serves"
         raise BadInput("--epsilon", epsilon, allowed, f"choose {remedy}")
@@ -142,6 +147,7 @@ def row(
         "kind": str(bound.kind),
         "provenance": str(bound.provenance),
         "quantity": bound.statement.quantity,
+        "epsilon_is": bound.statement.epsilon,
         "value": value,
         "rate": max(value) if value and bound.kind == Kind.ASYMPTOTIC else None,
         "samples": max(samples) if samples else None,
@@ -169,22 +175,23 @@ def needed(
     samples: tuple[float, ...] | None, group: int, speaks: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """The need in the layer whose n is shown, and the slack: the theorem's n over it, or it over a
-    lower bound."""
-    from slth.needs import beside
+    lower bound, in the whole numbers that are shown; of a range that end which makes it least."""
+    from slth.needs import beside, whole
 
     found = beside(bound, target, epsilon, delta) if samples and speaks else None
     if not found or not samples or group not in (EXPLICIT, LOWER):
-        return dict.fromkeys(("need", "need_low", "need_high", "need_kind", "slack"))
+        return dict.fromkeys(NEED)
     layer = samples.index(max(samples))
     need, asked = found[layer], samples[layer]
-    above, below = (need.n, asked) if group == LOWER else (asked, need.n)
+    above, below = (need.least, whole(asked)) if group == LOWER else (whole(asked), need.most)
     known = not math.isnan(need.low)
     return {
-        "need": need.n,
+        "need": need.most,
+        "need_least": need.least,
         "need_low": need.low if known else None,
         "need_high": need.high if known else None,
         "need_kind": str(need.kind),
-        "slack": above / below if below > 0 else None,
+        "slack": above / below if below > 0 and not need.own else None,
     }
 
 
@@ -218,7 +225,6 @@ def single(name: str, target: TargetClass, epsilon: float, delta: float) -> list
                 "citation": str(bound.citation),
                 "statement": statement.text,
                 "formula": bound.latex,
-                "epsilon_is": statement.epsilon,
                 "algorithm": statement.algorithm,
             }
         )

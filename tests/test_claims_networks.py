@@ -19,6 +19,7 @@ from sims._claims import (
     quantised,
     search,
 )
+from sims._claims import one_layer_more as more
 from sims._claims import other_sources as others
 from slth.stats.verdict import State, Verdict
 
@@ -101,25 +102,41 @@ def test_distances_are_those_of_all_subsets_of_that_size() -> None:
 
 
 def test_one_layer_more_is_near_its_target() -> None:
-    """Outputs within the proved bound, with small errors where subsets are many."""
+    """Outputs within the proved bound; every weight of a network within its tolerance."""
     rng = np.random.default_rng(3)
-    bits = others.subsets()
-    assert len(bits) == len(np.unique(bits, axis=0)) == 2**others.COPIES
-    target, x, wanted = others.living(3, 40, rng)
-    for same in (True, False):
-        y, off = others.plus_one(target, x, 0.02, same, rng, bits)
+    target, x, wanted = more.living(3, 40, rng)
+    for w in target:
+        assert w @ w.T == pytest.approx(np.eye(more.WIDTH), abs=1e-12)
+    y = np.maximum(np.maximum(x @ target[0].T, 0) @ target[1].T, 0) @ target[2].T
+    assert wanted == pytest.approx(y)
+    assert more.LEAST <= more.size(wanted) <= 1 + 1e-12
+    tally = {"weights": 0, "unmet": 0, "networks": 0, "redrawn": 0}
+    for name in ("independent", "identical", "coarser"):
+        y, off = more.network(name, target, x, 0.02, rng, tally)
         assert y.shape == wanted.shape
         assert (np.abs(y - wanted).max(axis=1) <= off).all()
     plain = [0.3 * np.eye(4), 0.3 * np.eye(4)]
-    for same in (True, False):
-        y, _ = others.plus_one(plain, x, 1e-9, same, rng, bits)  # so the nearest subsets
+    for name in ("doubled", "independent", "identical"):
+        y, _ = more.network(name, plain, x, 2e-4, rng, tally)
         assert 0 < np.abs(y - 0.09 * np.maximum(x, 0)).max() < 0.02
-    y = others.doubled(plain, x, 1e-9, rng, bits)
-    assert 0 < np.abs(y - 0.09 * np.maximum(x, 0)).max() < 0.02
-    values = rng.uniform(-1, 1, (3, others.COPIES))
-    kept = others.chosen(values, np.array([0.1, 0.2, 0.0]), 0.05, bits)
+    assert tally["networks"] == 6 + tally["redrawn"]
+    assert (tally["unmet"] > 0) == (tally["redrawn"] > 0)
+
+
+def test_unmet_weights_are_counted_and_never_used() -> None:
+    values = np.random.default_rng(4).uniform(-1, 1, (3, more.COPIES))
+    tally = {"weights": 0, "unmet": 0}
+    kept = more.chosen(values, np.array([0.1, 0.2, 0.0]), 0.05, tally)
     assert np.abs(kept.sum(axis=1) - [0.1, 0.2, 0.0]).max() <= 0.05
-    assert not kept[2].any()  # the empty set comes first
+    assert not kept[2].any()  # the empty set is the smallest
+    assert tally == {"weights": 3, "unmet": 0}
+    with pytest.raises(more.Missed):
+        more.chosen(values, np.array([0.1, 20.0, -20.0]), 0.05, tally)
+    assert tally == {"weights": 6, "unmet": 2}
+    tallies = {"weights": 100, "unmet": 1}, {"weights": 100, "unmet": 2}
+    few, many = ({"tolerances": [0.1], "tallies": [{"doubled": t}]} for t in tallies)
+    assert more.unmet(few).state == State.SUPPORTED
+    assert more.unmet(many).state == State.UNDECIDED
 
 
 def test_edges_of_a_sure_and_of_a_tiny_source() -> None:

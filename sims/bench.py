@@ -130,7 +130,7 @@ def optimum() -> Iterator[Row]:
     count = 4000
     values, targets = rng.uniform(-1, 1, (count, 21)), rng.uniform(-0.5, 0.5, count)
     problem = Problem(values, targets)
-    for threads, goal in ((2, 50e-6), (1, None)):
+    for threads, goal in ((2, None), (1, 12e-6)):
         solver = MeetInTheMiddle(threads=threads)
         name = f"MeetInTheMiddle, {threads} thread" + "s" * (threads > 1)
         yield timed(group, name, unit, lambda s=solver: s(problem), units=count, goal=goal)
@@ -179,7 +179,7 @@ def _peer(
 def first_hit() -> Iterator[Row]:
     """A subset within epsilon: products of two uniforms conditioned on u > 0, 40 a weight."""
     rng = np.random.default_rng(SEED + 1)
-    for epsilon, count, goal in ((0.01, 100_000, 2e-6), (4e-6, 10_000, 200e-6)):
+    for epsilon, count, goal in ((0.01, 100_000, 0.4e-6), (4e-6, 10_000, 200e-6)):
         group = f"first hit, epsilon = {epsilon:g}"
         values = rng.uniform(-1, 1, (count, 40)) * rng.uniform(0, 1, (count, 40))
         problem = Problem(values, rng.uniform(-0.2, 0.2, count), epsilon)

@@ -11,6 +11,7 @@ import pytest
 from scipy.optimize import linprog
 
 from slth.bounds import _coverage as coverage
+from slth.errors import BadInput
 
 Point = tuple[Fraction, Fraction]
 
@@ -239,3 +240,12 @@ def least_mean(mesh, low, atom: float, length: float, margin: float) -> float:
     answer = linprog(cost, rows, np.zeros(len(rows)), bounds=[(y / scale, None) for y in low])
     assert answer.status == 0
     return float(answer.fun) * scale
+
+
+def test_a_grid_too_coarse_to_move_is_refused():
+    """Not waited for; a finer grid gets there."""
+    run = coverage.Program(1e-6, 2)
+    with pytest.raises(BadInput, match="stands still"):
+        run.least_steps(0.01)
+    assert len(run._curve) <= coverage.PATIENCE + 100
+    assert coverage.Program(1e-6, 12).least_steps(0.01) < 1000

@@ -56,7 +56,7 @@ from slth.errors import BadInput
 SHARE = 0.6  # of the tolerance for ε, the rest for b; n is flat in it from 0.5 to 0.7
 FINEST, COARSEST = 128, 20  # grid points an octave; between them so that a run takes a second
 LEAST = 1e-12  # smallest tolerance
-STEPS = 100_000
+PATIENCE = 2000  # steps that may leave G at the start as it is
 STARTS = 3  # first slopes that are tried
 EARLY, EVERY = 8, 3  # steps that search every choice anew: the first ones, then one in so many
 TOLERATED = 1.002  # a choice that is this much worse than last time is searched for anew
@@ -115,10 +115,11 @@ class Program:
             return next(n for n, failure in enumerate(self._curve) if failure <= delta)
 
     def _extend(self) -> None:
-        after = self.step(self._now)
-        if np.array_equal(after, self._now) or len(self._curve) > STEPS:
-            least = f"more, where G stands still at {self._curve[-1]:.3g}"
+        past = self._curve[-PATIENCE:]
+        if len(past) == PATIENCE and past[0] == past[-1]:
+            least = f"more, where G stands still at {past[-1]:.3g}"
             raise BadInput("points", self.grid.size, least, 'more points, or method="phases"')
+        after = self.step(self._now)
         self._now = after
         self._curve.append(float(after[0]))
 

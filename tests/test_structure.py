@@ -23,7 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("slth", "proofs", "sims", "tests")  # each may import those before it
 
 # Folders of slth/ with one plug-in a file, and their base; the others hold ordinary modules.
-ROOMS = {"subsetsum": "Solver", "construct": "Construction", "bounds": "Bound"}
+ROOMS = {
+    "subsetsum": "Solver",
+    "construct": "Construction",
+    "bounds": "Bound",
+    "pruning": "Saliency",
+}
 PLAIN = {"certify", "cli", "data", "nets", "stats", "sweep"}
 
 # Who may make random numbers, and why. Everything else that is random takes a Generator.
@@ -32,7 +37,9 @@ MAY_DRAW = {
     "slth/certify/attack.py": "starting points of the attack's restarts",
     "slth/stats/resample.py": "resampling of measured seeds",
     "slth/stats/curves.py": "synthetic curves and resampling for the law fits",
+    "slth/pruning/random.py": "random scores, from the seed of the context",
     "slth/nets/training.py": "initial weights and batches of trained targets",
+    "slth/nets/architectures.py": "initial weights of untrained networks",
 }
 # Who may turn counters into words: the engine of weights.
 MAY_USE_THE_ENGINE = {"slth/source.py", "slth/laws.py"}

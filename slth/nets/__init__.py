@@ -1,1 +1,1 @@
-"""Trained networks that commands and simulations approximate, with the scripts that made them."""
+"""Networks that commands and simulations share: trained targets, untrained architectures."""

@@ -1,0 +1,75 @@
+"""Which parts of a model are pruned: the weights of linear and convolutional layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slth.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SHORTCUTS = ("shortcut", "downsample")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A prunable module of a model, by the name `model.named_modules()` gives it.
+
+    shortcut: whether it is a projection on a residual shortcut, which lies under an attribute named
+    `shortcut` or `downsample`.
+    """
+
+    name: str
+    module: nn.Linear | nn.Conv2d
+    shortcut: bool
+
+    @property
+    def parameter(self) -> str:
+        """The weight's name in `model.named_parameters()`."""
+        return f"{self.name}.weight" if self.name else "weight"
+
+
+def layers(model: nn.Module, shortcuts: bool = False) -> list[Layer]:
+    """The prunable layers in the model's own order; projections on shortcuts only if asked for.
+
+    Raises BadInput where there are none, and on weights that are not finite numbers.
+    """
+    from torch import nn
+
+    found = []
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Linear | nn.Conv2d):
+            continue
+        shortcut = any(part in SHORTCUTS for part in name.split("."))
+        if "weight" not in module._parameters:
+            raise BadInput(
+                f"{name}.weight",
+                "a weight that is computed from other parameters",
+                "a plain parameter",
+                "make pruning or weight norm permanent (torch.nn.utils.prune.remove and the like)",
+            )
+        if shortcuts or not shortcut:
+            found.append(Layer(name, module, shortcut))
+    if not found:
+        raise BadInput(
+            "model",
+            f"a {type(model).__name__} without prunable weights",
+            "at least one torch.nn.Linear or torch.nn.Conv2d",
+            "prune a model that has weights",
+        )
+    for layer in found:
+        if not bool(layer.module.weight.isfinite().all()):
+            raise BadInput(
+                layer.parameter, "NaN or infinity", "finite weights", "initialise or train it anew"
+            )
+    return found
+
+
+def all_kept(found: Sequence[Layer]) -> dict[str, Tensor]:
+    """The masks that prune nothing."""
+    import torch
+
+    return {layer.name: torch.ones_like(layer.module.weight, dtype=torch.bool) for layer in found}

@@ -1,0 +1,48 @@
+"""Running a model at other weights than its own, which stay as they are."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from slth.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+def run(model: nn.Module, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """The output of `model` on x `[B, *shape]` with parameters and buffers replaced by name.
+
+    Raises BadInput where the forward pass fails or gives anything but a tensor.
+    """
+    import torch
+    from torch.func import functional_call
+
+    try:
+        out: Any = functional_call(model, dict(tensors), (x,))
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        raise BadInput(
+            "shape",
+            f"{tuple(x.shape[1:])}, on which the model's forward pass fails: {error}",
+            "the shape of one input, without the batch",
+            "give the shape the model was made for",
+        ) from error
+    if not isinstance(out, torch.Tensor):
+        raise BadInput(
+            "model", f"a forward that returns a {type(out).__name__}", "one tensor", "wrap it"
+        )
+    return out
+
+
+@contextlib.contextmanager
+def mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """The model in one mode, every module's own mode restored afterwards."""
+    before = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, was in before:
+            module.training = was

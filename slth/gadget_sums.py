@@ -32,6 +32,6 @@ def gadget_sums(indptr, u, v, outputs, positive, negative, positive_lost, negati
                 negative[j, a] = new
 
 
-def lost_bound(lost: np.ndarray, terms: int) -> np.ndarray:
+def lost_bound(lost: np.ndarray, terms: np.ndarray) -> np.ndarray:
     """Round the sums of |rounding errors| outward: `terms` additions of non-negative floats."""
     return np.where(lost > 0, np.nextafter(lost * (1 + 2.0**-51 * terms), np.inf), 0.0)

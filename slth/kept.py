@@ -1,7 +1,12 @@
-"""Kept neurons of gadgets, as lists of indices: half of one layer pair, or a run of its blocks."""
+"""Kept neurons of gadgets, as lists of indices: half of one layer pair, or a run of its blocks.
+
+A mask is a sequence of layers, each a pair of halves. `runs` gives a layer of any mask a few blocks
+at a time, so that masks which lie on disk (`Layers`) need not fit in memory.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +18,7 @@ from slth.errors import BadInput
 from slth.source import Source
 
 Indices = NDArray[np.int64]
+SPAN = 1 << 18  # kept entries, and gadgets, of a run
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,25 +76,71 @@ class Kept:
         order = np.argsort(gadgets, kind="stable")
         return Kept.of_counts(np.bincount(gadgets, minlength=old.size), indices[order])
 
-    def spans(self, outputs: int, most: int) -> Iterator[tuple[int, int]]:
-        """Runs of blocks [first, last) of at most `most` kept entries each, or of one block."""
-        ends = self.indptr[::outputs]
-        first = 0
-        while first < ends.size - 1:
-            last = int(np.searchsorted(ends, ends[first] + most, side="right")) - 1
-            last = min(max(last, first + 1), ends.size - 1)
-            yield first, last
-            first = last
-
     def blocks(self, outputs: int, first: int, last: int) -> Kept:
         """The gadgets of blocks [first, last) alone."""
         indptr = self.indptr[first * outputs : last * outputs + 1]
         return Kept(indptr - indptr[0], self.indices[indptr[0] : indptr[-1]])
 
 
-def check(source: Source, layer: int, kept: Kept) -> None:
-    """Every gadget lists neurons of the source, ascending, none twice; BadInput otherwise."""
-    gadgets = source.blocks(layer) * source.dims[layer + 1]
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Blocks [first, last) of a layer pair: either half's gadgets, counted from block first."""
+
+    first: int
+    last: int
+    halves: tuple[Kept, Kept]
+
+
+class Layers(Sequence[tuple[Kept, Kept]]):
+    """A mask that lies elsewhere than in memory; a layer that is asked for is put together."""
+
+    source: Source
+
+    @abstractmethod
+    def runs(self, layer: int, most: int = SPAN) -> Iterator[Run]:
+        """The layer's blocks in order, at most `most` kept entries at a time, or one block."""
+
+    def __len__(self) -> int:
+        return self.source.pairs
+
+    def __getitem__(self, layer: Any) -> Any:
+        if isinstance(layer, slice):
+            return [self[i] for i in range(*layer.indices(len(self)))]
+        if not -len(self) <= layer < len(self):
+            raise IndexError(f"layer {layer} of {len(self)}")
+        parts = [run.halves for run in self.runs(layer % len(self))]
+        return Kept.joined([a for a, _ in parts]), Kept.joined([b for _, b in parts])
+
+
+def runs(
+    mask: Sequence[tuple[Kept, Kept]], source: Source, layer: int, most: int = SPAN
+) -> Iterator[Run]:
+    """The layer's blocks in order, at most `most` kept entries at a time, or one block."""
+    if isinstance(mask, Layers):
+        return mask.runs(layer, most)
+    return cut(mask[layer], source.dims[layer + 1], 0, most)
+
+
+def cut(halves: tuple[Kept, Kept], outputs: int, start: int, most: int) -> Iterator[Run]:
+    """Blocks from `start` on in runs of at most `most` kept entries and gadgets, or one block."""
+    a, b = halves
+    ends = a.indptr[::outputs] + b.indptr[::outputs]
+    first, total = 0, ends.size - 1
+    while first < total:
+        last = int(np.searchsorted(ends, ends[first] + most, side="right")) - 1
+        last = min(max(last, first + 1), first + max(1, most // outputs), total)
+        yield Run(
+            start + first,
+            start + last,
+            (a.blocks(outputs, first, last), b.blocks(outputs, first, last)),
+        )
+        first = last
+
+
+def check(source: Source, layer: int, kept: Kept, blocks: int | None = None) -> None:
+    """Every gadget of the layer, or of `blocks` of its blocks, lists neurons of the source,
+    ascending, none twice; BadInput otherwise."""
+    gadgets = (source.blocks(layer) if blocks is None else blocks) * source.dims[layer + 1]
     indptr, indices = kept.indptr, kept.indices
     ok = (
         indptr.dtype == indices.dtype == np.int64

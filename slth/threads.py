@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def workers() -> int:
@@ -19,3 +26,18 @@ def chunks(total: int, parts: int) -> list[tuple[int, int]]:
     parts = max(1, min(parts, total))
     ends = [total * i // parts for i in range(parts + 1)]
     return [(a, b) for a, b in pairwise(ends) if b > a]
+
+
+def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """The function of every item, on every core, in order; items are taken as they are needed.
+
+    So a stream of items that do not fit in memory together may be worked on.
+    """
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(workers()) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > workers():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from slth.effective import Effective
 from slth.errors import BadInput
-from slth.kept import Kept, check, misfit, narrow
+from slth.kept import Kept, Layers, Run, check, runs
 from slth.source import Role, Source
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ Indices = NDArray[np.int64]
 Layer = tuple[Floats, Floats, Floats, Floats]  # slopes for y ≥ 0 and y < 0, bias, slack
 Halves = Literal["both", "needed"]
 FORMAT = 1
-SPAN = 1 << 18  # kept entries that a thread draws anew at a time
 MODULE_LIMIT = 2 << 30  # bytes of dense weights, masks and masked weights that module() may make
 
 
@@ -94,7 +91,7 @@ class Claim:
 @dataclass(frozen=True, eq=False)
 class Ticket:
     """Source + mask + claim. `kept[layer][half]` lists the kept neurons of every gadget; it may be
-    any sequence, such as one that reads a layer from disk when it is asked for."""
+    any sequence, such as `slth.kept.Layers`, which reads a few blocks at a time from disk."""
 
     source: Source
     kept: Sequence[tuple[Kept, Kept]]
@@ -105,7 +102,12 @@ class Ticket:
         allowed = f"two halves for {self.source.pairs} layers"
         if len(self.kept) != self.source.pairs:
             raise BadInput("kept", f"{len(self.kept)} layers", allowed, "add them")
-        for layer, pair in enumerate(self.kept):
+        for layer in range(self.source.pairs):
+            if isinstance(self.kept, Layers):
+                for _ in self.kept.runs(layer):  # each is checked as it is read
+                    pass
+                continue
+            pair = self.kept[layer]
             if len(pair) != 2:
                 raise BadInput("kept", f"{len(pair)} halves in layer {layer}", allowed, "add them")
             for kept in pair:
@@ -118,25 +120,27 @@ class Ticket:
             raise BadInput("x", f"shape {x.shape}", f"[batch, {self.source.dims[0]}]", "reshape")
         return self.effective(x)
 
+    def runs(self, layer: int) -> Iterable[Run]:
+        """The mask of one layer, some blocks at a time."""
+        return runs(self.kept, self.source, layer)
+
     @cached_property
     def effective(self) -> Effective:
         """The merged slopes, derived from seed and mask alone."""
-        layers = [merge(self.source, i, halves) for i, halves in enumerate(self.kept)]
+        layers = [merge(self.source, i, self.runs(i)) for i in range(self.source.pairs)]
         positive, negative, bias, slack = zip(*layers, strict=True)
         return Effective(positive, negative, bias, slack)
 
     @cached_property
     def used(self) -> tuple[tuple[tuple[Indices, Indices], tuple[Indices, Indices]], ...]:
         """Hidden neurons that some output keeps: for each layer and half (block, index), sorted."""
-        return tuple(
-            (_used(self.source, i, pair[0]), _used(self.source, i, pair[1]))
-            for i, pair in enumerate(self.kept)
-        )
+        return tuple(_used(self.source, i, self.runs(i)) for i in range(self.source.pairs))
 
     @cached_property
     def _sizes(self) -> tuple[int, int]:
-        """Kept weights of odd and even source layers; one layer is looked at after another."""
-        sizes = [kept_sizes(self.source, i, pair) for i, pair in enumerate(self.kept)]
+        """Kept weights of odd and even source layers."""
+        layers = range(self.source.pairs)
+        sizes = [kept_sizes(self.source, i, run) for i in layers for run in self.runs(i)]
         return sum(size for size, _ in sizes), sum(size for _, size in sizes)
 
     @property
@@ -257,6 +261,7 @@ class Ticket:
 
         Raises BadInput where the folder cannot be written; the file appears whole or not at all.
         """
+        from slth import mask_file
         from slth.files import write_atomically
 
         header = {
@@ -269,77 +274,37 @@ class Ticket:
             write_atomically(path) as stream,
             zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
-            # np.savez would hold every layer at once
-            _add(archive, "header", np.frombuffer(json.dumps(header).encode(), dtype=np.uint8))
-            for i, halves in enumerate(self.kept):
-                small = narrow(self.source.n[i])
-                for half, kept in enumerate(halves):
-                    _add(archive, f"count_{i}_{half}", kept.counts.astype(small))
-                    _add(archive, f"index_{i}_{half}", kept.indices.astype(small))
-
-
-def _add(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
-    """One more array, as np.savez_compressed writes it."""
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
-        np.lib.format.write_array(stream, array, allow_pickle=False)
-
-
-_DAMAGE = (  # what flipped bytes raise in zipfile, numpy, json and the constructors
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    OverflowError,
-    NotImplementedError,
-    RecursionError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+            text = json.dumps(header).encode()
+            with mask_file.writing(archive, "header", np.uint8, len(text)) as part:
+                part.write(text)
+            mask_file.write(archive, self.kept, self.source)
 
 
 def load(path: str | Path) -> Ticket:
     """Read a ticket; nothing in the file is executed and nothing is believed yet.
 
-    Raises BadInput on a missing, truncated or foreign file.
+    Every layer is looked through, and read again, a few blocks at a time, when it is needed: the
+    file stays open for that. Raises BadInput on a missing, damaged or foreign file.
     """
-    remedy = "pass a file written by Ticket.save"
+    from slth import mask_file
+
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as data:
-            header = json.loads(bytes(data["header"]).decode())
-            if header["format"] != FORMAT:
-                raise BadInput(str(path), f"format {header['format']}", f"{FORMAT}", "upgrade slth")
-            source = Source.from_json(header["source"])
-            claim = Claim.from_json(header["claim"])
-            kept = tuple(
-                (
-                    _kept(source, i, data[f"count_{i}_0"], data[f"index_{i}_0"]),
-                    _kept(source, i, data[f"count_{i}_1"], data[f"index_{i}_1"]),
-                )
-                for i in range(source.pairs)
-            )
-            return Ticket(source, kept, claim, header["certificate"])
-    except BadInput:
-        raise
-    except _DAMAGE as error:
-        raise BadInput(
-            str(path), f"{type(error).__name__}: {error}", "a ticket file", remedy
-        ) from None
-
-
-def _kept(source: Source, layer: int, counts: NDArray[Any], indices: NDArray[Any]) -> Kept:
-    """The arrays of a file as Kept, if they describe a mask of this source at all."""
-    gadgets = source.blocks(layer) * source.dims[layer + 1]
-    fits = (
-        counts.dtype.kind == indices.dtype.kind == "i"
-        and counts.shape == (gadgets,)
-        and indices.ndim == 1
-        and bool(((counts >= 0) & (counts <= indices.size)).all())
-    )
-    if not fits:
-        raise misfit(source, layer)
-    return Kept.of_counts(counts, indices)
+        stream = open(path, "rb")  # noqa: SIM115 the mask reads from it later on
+    except OSError as error:
+        raise mask_file.damaged(path, error) from None
+    try:
+        with zipfile.ZipFile(stream) as archive, archive.open("header.npy") as part:
+            header = json.loads(bytes(np.lib.format.read_array(part, allow_pickle=False)).decode())
+        if header["format"] != FORMAT:
+            raise BadInput(str(path), f"format {header['format']}", f"{FORMAT}", "upgrade slth")
+        source, claim = Source.from_json(header["source"]), Claim.from_json(header["claim"])
+        kept = mask_file.Stored(path, source, stream)
+        return Ticket(source, kept, claim, header["certificate"])
+    except BaseException as error:
+        stream.close()
+        if isinstance(error, BadInput) or not isinstance(error, mask_file.DAMAGE):
+            raise
+        raise mask_file.damaged(path, error) from None
 
 
 def _key(source: Source, layer: int, block: Indices, index: Indices) -> Indices:
@@ -347,20 +312,26 @@ def _key(source: Source, layer: int, block: Indices, index: Indices) -> Indices:
     return block * np.int64(source.n[layer]) + index
 
 
-def _used(source: Source, layer: int, kept: Kept) -> tuple[Indices, Indices]:
-    n, outputs = np.int64(source.n[layer]), source.dims[layer + 1]
-    found = [np.empty(0, dtype=np.int64)]
-    for first, last in kept.spans(outputs, SPAN):
-        part = kept.blocks(outputs, first, last)
-        found.append(np.unique(_key(source, layer, first + part.gadgets // outputs, part.indices)))
-    keys = np.concatenate(found)
-    return keys // n, keys % n
+def _hidden(source: Source, layer: int, run: Run, half: int) -> Indices:
+    """The hidden neurons of a run that some output keeps, as sorted keys."""
+    kept = run.halves[half]
+    block = run.first + kept.gadgets // source.dims[layer + 1]
+    return np.unique(_key(source, layer, block, kept.indices))
 
 
-def kept_sizes(source: Source, layer: int, pair: tuple[Kept, Kept]) -> tuple[int, int]:
-    """Kept weights of the odd and of the even source layer of a pair."""
-    hidden = sum(_used(source, layer, kept)[0].size for kept in pair)
-    return hidden, sum(kept.indices.size for kept in pair)
+def _used(
+    source: Source, layer: int, runs: Iterable[Run]
+) -> tuple[tuple[Indices, Indices], tuple[Indices, Indices]]:
+    n = np.int64(source.n[layer])
+    found = [tuple(_hidden(source, layer, run, half) for half in (0, 1)) for run in runs]
+    a, b = (np.concatenate([keys[half] for keys in found]) for half in (0, 1))
+    return (a // n, a % n), (b // n, b % n)
+
+
+def kept_sizes(source: Source, layer: int, run: Run) -> tuple[int, int]:
+    """Kept weights of the odd and of the even source layer of a pair, in a run of its blocks."""
+    hidden = sum(_hidden(source, layer, run, half).size for half in (0, 1))
+    return hidden, sum(kept.indices.size for kept in run.halves)
 
 
 def _in_weights(source: Source, layer: int, half: int, block: Indices, index: Indices) -> Floats:
@@ -372,37 +343,43 @@ def _in_weights(source: Source, layer: int, half: int, block: Indices, index: In
     return u
 
 
-def merge(source: Source, layer: int, halves: tuple[Kept, Kept]) -> Layer:
-    """Slopes for y ≥ 0 and y < 0, bias, and slack of one layer pair, drawn anew on every core."""
+def slopes(source: Source, layer: int, run: Run) -> Layer:
+    """What the gadgets of a run compute, drawn anew: `[outputs, inputs]` of the run's inputs, one
+    column more of the slack. The bias is zero unless the run ends in input "one"."""
     from slth.gadget_sums import gadget_sums, lost_bound
-    from slth.threads import workers
 
-    outputs, blocks = source.dims[layer + 1], source.blocks(layer)
-    positive, negative = np.zeros((outputs, blocks)), np.zeros((outputs, blocks))
-    lost = np.zeros((2, outputs, blocks))
-
-    def some(span: tuple[int, int]) -> None:
-        first, last = span
-        here = np.zeros((4, outputs, last - first))
-        for half, whole in enumerate(halves):
-            kept = whole.blocks(outputs, first, last)
-            gadget = kept.gadgets
-            block = first + gadget // outputs
-            u = _in_weights(source, layer, half, block, kept.indices)
-            v = source.entries(layer, Role.OUT, half, block, gadget % outputs, kept.indices)
-            gadget_sums(kept.indptr, u, v, outputs, *here)
-        positive[:, first:last], negative[:, first:last] = here[:2]
-        lost[:, :, first:last] = here[2:]
-
-    longer = max(halves, key=lambda kept: kept.indices.size)
-    with ThreadPoolExecutor(workers()) as pool:
-        list(pool.map(some, longer.spans(outputs, SPAN)))
-    terms = max(int(kept.counts.max(initial=0)) for kept in halves)
-    slack = lost_bound(lost.max(axis=0), 2 * terms)
-    if source.bias[layer]:
+    outputs, size = source.dims[layer + 1], run.last - run.first
+    here = np.zeros((4, outputs, size))
+    terms = np.zeros(size * outputs, dtype=np.int64)
+    for half, kept in enumerate(run.halves):
+        gadget = kept.gadgets
+        block = run.first + gadget // outputs
+        u = _in_weights(source, layer, half, block, kept.indices)
+        v = source.entries(layer, Role.OUT, half, block, gadget % outputs, kept.indices)
+        gadget_sums(kept.indptr, u, v, outputs, *here)
+        terms += kept.counts
+    positive, negative = here[:2]
+    slack = lost_bound(here[2:].max(axis=0), terms.reshape(size, outputs).T)
+    if run.last > source.dims[layer]:
         return positive[:, :-1], negative[:, :-1], positive[:, -1], slack
-    slack = np.column_stack([slack, np.zeros(outputs)])
-    return positive, negative, np.zeros(outputs), slack
+    return positive, negative, np.zeros(outputs), np.column_stack([slack, np.zeros(outputs)])
+
+
+def merge(source: Source, layer: int, runs: Iterable[Run]) -> Layer:
+    """Slopes for y ≥ 0 and y < 0, bias, and slack of one layer pair, drawn anew on every core."""
+    from slth.threads import in_order
+
+    outputs, width = source.dims[layer + 1], source.dims[layer]
+    positive, negative = np.zeros((outputs, width)), np.zeros((outputs, width))
+    bias, slack = np.zeros(outputs), np.zeros((outputs, width + 1))
+    first = 0
+    for p, q, b, s in in_order(lambda run: slopes(source, layer, run), runs):
+        last = first + p.shape[1]
+        positive[:, first:last], negative[:, first:last] = p, q
+        slack[:, first : last + 1] = s  # the last column is the next run's first, or the bias's
+        bias += b
+        first = last
+    return positive, negative, bias, slack
 
 
 def _linear(weight: Floats, bias: Floats | None, dtype: Any) -> nn.Linear:

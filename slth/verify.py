@@ -1,9 +1,12 @@
 """Re-check a ticket from nothing but its seed, its mask and the target.
 
-This module shares no code with anything that finds a ticket. Every kept weight is drawn anew, every
-subset sum is recomputed in exact arithmetic (weights are float32 numbers, so a product of two is a
-float64, and `math.fsum` rounds a sum of float64 correctly, hence its sign is exact), the network's
-bounds are derived again, and the input that a certificate names is evaluated exactly.
+This module shares no code with anything that finds a ticket. Every kept weight is drawn anew, and
+every subset sum is recomputed: weights are float32 numbers, so a product of two is a float64; a sum
+of them in float64 comes with a bound on its rounding, and wherever that leaves open which error is
+a layer's largest, or whether a tolerance is missed, `math.fsum` settles it (it rounds a sum of
+float64 correctly, hence its sign is exact). The network's bounds are derived again, and the input
+that a certificate names is evaluated exactly. The mask is read a few blocks at a time; a
+certificate, which is about the network as a whole, needs the merged weights of all layers besides.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,14 @@ from numpy.typing import NDArray
 
 from slth.domain import from_json
 from slth.errors import BadInput
-from slth.source import Role
+from slth.kept import Run
+from slth.source import Role, Source
 from slth.target import Target
+from slth.threads import in_order
 from slth.ticket import Claim, Ticket
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -113,44 +118,89 @@ def _positive(value: Any) -> bool:
 def _gadgets(ticket: Ticket, target: Target) -> tuple[list[float], list[int]]:
     """For each layer the largest exact error of a gadget, rounded up, and how many miss the
     claimed tolerance."""
-    worst, unmet = [], []
-    for layer in range(ticket.source.pairs):
-        claim = ticket.claim
-        eta = math.inf if claim.tolerances is None else claim.tolerances[layer]
-        outputs = ticket.source.dims[layer + 1]
-        weights = target.augmented(layer)
-        both = layer == 0 or claim.halves == "both"
-        errors = np.zeros(weights.shape)
-        missed = np.zeros(weights.shape, dtype=bool)
-        for sign in (1, -1) if both else (1,):
-            for gadget, products in _products(ticket, layer, sign):
-                j, a = gadget % outputs, gadget // outputs
-                if sign < 0 and a >= target.dims[layer]:
-                    continue  # input "one" is never negative
-                w = float(weights[j, a])
-                residual = math.fsum([*products, -w])
-                above = math.fsum([*products, -w, -residual]) * (1 if residual > 0 else -1) > 0
-                size = abs(residual)
-                errors[j, a] = max(errors[j, a], math.nextafter(size, math.inf) if above else size)
-                if math.isfinite(eta):
-                    side = 1 if residual > 0 else -1
-                    over = math.fsum([*(side * p for p in products), -side * w, -eta]) > 0
-                    missed[j, a] |= over
-        worst.append(float(errors.max()))
-        unmet.append(int(missed.sum()))
+    source, claim = ticket.source, ticket.claim
+
+    def of(at: tuple[int, Run]) -> tuple[int, float, int]:
+        i, run = at
+        eta = math.inf if claim.tolerances is None else claim.tolerances[i]
+        return i, *_run(source, i, run, target, eta, i == 0 or claim.halves == "both")
+
+    worst, unmet = [0.0] * source.pairs, [0] * source.pairs
+    everything = ((layer, run) for layer in range(source.pairs) for run in ticket.runs(layer))
+    for i, largest, missed in in_order(of, everything):
+        worst[i] = max(worst[i], largest)
+        unmet[i] += missed
     return worst, unmet
 
 
-def _products(ticket: Ticket, layer: int, sign: int) -> Iterator[tuple[int, list[float]]]:
-    """Every gadget of the layer with its kept products uv whose in-weight u has this sign.
+def _run(
+    source: Source, layer: int, run: Run, target: Target, eta: float, both: bool
+) -> tuple[float, int]:
+    """The largest exact error of the run's gadgets, rounded up, and how many miss eta."""
+    width, bias = source.dims[layer], target.biases[layer]
+    weights = target.weights[layer][:, run.first : run.last]
+    if bias is not None and run.last > width:
+        weights = np.column_stack([weights, bias])
+    wanted = weights.T.ravel()
+    blocks = run.first + np.arange(wanted.size) // source.dims[layer + 1]
+    largest, missed = 0.0, np.zeros(wanted.size, dtype=bool)
+    for sign in (1, -1) if both else (1,):
+        gadget, products = _products(source, layer, run, sign)
+        # input "one" is never negative
+        counted = blocks < width if sign < 0 else np.ones(wanted.size, dtype=bool)
+        low, high = _between(gadget, products, wanted)
+        missed |= counted & (low > eta)
+        unsure = counted & (low <= eta) & (high > eta)
+        top = counted & (high > largest) & (high >= low[counted].max(initial=0.0))
+        for g, terms in _single(gadget, products, np.flatnonzero(unsure | top)):
+            error, side = _exact(terms, float(wanted[g]))
+            largest = max(largest, error)
+            missed[g] |= math.fsum([*(side * p for p in terms), -side * wanted[g], -eta]) > 0
+    return largest, int(missed.sum())
+
+
+def _between(gadget: Indices, products: Floats, wanted: Floats) -> tuple[Floats, Floats]:
+    """Bounds on |Σ products − wanted| of every gadget, `[gadgets]` each.
+
+    A float64 sum of k numbers, in any order, is off by at most (k − 1)·2^−53/(1 − k·2^−53) times
+    the sum of their sizes; twice that and three terms more pay for the rounding of the bounds.
+    """
+    size = wanted.size
+    found = np.abs(np.bincount(gadget, weights=products, minlength=size) - wanted)
+    sizes = np.bincount(gadget, weights=np.abs(products), minlength=size) + np.abs(wanted)
+    doubt = (np.bincount(gadget, minlength=size) + 4) * 2.0**-52 * sizes
+    return found - doubt, found + doubt
+
+
+def _exact(terms: list[float], wanted: float) -> tuple[float, int]:
+    """|Σ terms − wanted| rounded up, and the sign of Σ terms − wanted."""
+    residual = math.fsum([*terms, -wanted])
+    side = 1 if residual > 0 else -1
+    above = math.fsum([*terms, -wanted, -residual]) * side > 0
+    return math.nextafter(abs(residual), math.inf) if above else abs(residual), side
+
+
+def _single(gadget: Indices, products: Floats, asked: Indices) -> Iterator[tuple[int, list[float]]]:
+    """The gadgets asked for, ascending, each with its products."""
+    chosen = np.isin(gadget, asked)
+    gadget, products = gadget[chosen], products[chosen]
+    order = np.argsort(gadget, kind="stable")
+    ends = np.searchsorted(gadget[order], [asked, asked + 1]).T.tolist()
+    flat = products[order].tolist()
+    for g, (first, last) in zip(asked.tolist(), ends, strict=True):
+        yield g, flat[first:last]
+
+
+def _products(source: Source, layer: int, run: Run, sign: int) -> tuple[Indices, Floats]:
+    """The kept products uv of a run whose in-weight u has this sign, and the gadget of each.
 
     A neuron with u > 0 answers to y ≥ 0 and one with u < 0 to y < 0, whichever half keeps it.
     """
-    source, outputs = ticket.source, ticket.source.dims[layer + 1]
+    outputs = source.dims[layer + 1]
     gadgets, values = [], []
-    for half, kept in enumerate(ticket.kept[layer]):
+    for half, kept in enumerate(run.halves):
         gadget = kept.gadgets
-        block = gadget // outputs
+        block = run.first + gadget // outputs
         one = block == source.dims[layer]
         u = np.empty(gadget.size)
         for role, part, output in ((Role.IN, ~one, block[~one]), (Role.BIAS, one, 0)):
@@ -161,12 +211,7 @@ def _products(ticket: Ticket, layer: int, sign: int) -> Iterator[tuple[int, list
         keep = sign * u > 0
         gadgets.append(gadget[keep])
         values.append(u[keep] * v[keep])
-    gadget = np.concatenate(gadgets)
-    order = np.argsort(gadget, kind="stable")
-    flat = np.concatenate(values)[order].tolist()
-    ends = np.searchsorted(gadget[order], np.arange(source.blocks(layer) * outputs + 1)).tolist()
-    for g, (first, last) in enumerate(pairwise(ends)):
-        yield g, flat[first:last]
+    return np.concatenate(gadgets), np.concatenate(values)
 
 
 def _claims(

@@ -18,7 +18,7 @@ from slth.cli import main
 from slth.construct import Construction, _pieces, discard
 from slth.construct.malach import Malach
 from slth.construct.pensia import Pensia
-from slth.kept import Kept
+from slth.kept import Kept, runs
 from slth.source import Source
 from slth.target import Target
 from slth.ticket import Ticket, load
@@ -273,32 +273,31 @@ def _interrupt(self: Ticket, path: Path) -> None:
     raise KeyboardInterrupt
 
 
-def test_the_mask_of_a_folder_is_read_one_layer_at_a_time(target, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    """Memory: what a ticket of a folder holds does not depend on the number of layers."""
-    make = Pensia()
-    deep = random_target(2, (6, 12, 12, 12, 12, 5))
-    held: list[int] = []
-    alive = 0
-    get = _pieces.Assembled._half
-
-    class Counted(Kept):
-        def __del__(self) -> None:
-            nonlocal alive
-            alive -= 1
-
-    def counted(self: _pieces.Assembled, layer: int, half: int) -> Kept:
-        nonlocal alive
-        kept = get(self, layer, half)
-        alive += 1
-        held.append(alive)
-        return Counted(kept.indptr, kept.indices)
-
-    monkeypatch.setattr(_pieces.Assembled, "_half", counted)
-    ticket = make.build_resumable(deep, make.source_for(deep, 0, 12), tmp_path / "p")
-    ticket.save(tmp_path / "a.npz")
-    assert ticket.effective.dims == deep.dims
-    assert len(held) >= 3 * 2 * 5
-    assert max(held) <= 4  # a layer in hand, and the one before until it is let go
+def test_a_folder_gives_the_blocks_in_order_a_few_at_a_time(target, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    for make in (Pensia(), Pensia(halves="needed")):
+        source = make.source_for(target, 3, 30)
+        whole = make.build(target, source)
+        ticket = make.build_resumable(target, source, tmp_path / make.halves)
+        ticket.save(tmp_path / "t.npz")
+        for mask in (whole.kept, ticket.kept, load(tmp_path / "t.npz").kept):
+            for layer, most in ((0, 1), (0, 300), (1, 77), (1, 1 << 18)):
+                found = list(runs(mask, source, layer, most))
+                ends = [0, *(run.last for run in found)]
+                assert [run.first for run in found] == ends[:-1]
+                assert ends[-1] == source.blocks(layer)
+                for half in (0, 1):
+                    joined = Kept.joined([run.halves[half] for run in found])
+                    np.testing.assert_array_equal(joined.indptr, whole.kept[layer][half].indptr)
+                    np.testing.assert_array_equal(joined.indices, whole.kept[layer][half].indices)
+                sizes = [sum(kept.indices.size for kept in run.halves) for run in found]
+                assert all(
+                    size <= most or run.last == run.first + 1
+                    for size, run in zip(sizes, found, strict=True)
+                )
+            assert mask[-1][0].indices.tolist() == whole.kept[1][0].indices.tolist()
+            assert len(mask[0:2]) == len(mask) == 2
+            with pytest.raises(IndexError):
+                mask[2]
 
 
 def test_kept_of_masks_counts_and_replacements() -> None:
@@ -320,15 +319,7 @@ def test_kept_of_masks_counts_and_replacements() -> None:
     assert as_lists(Kept.joined([kept, Kept.nothing(2), Kept.of_mask(other)])) == [
         *lists, [], [], *as_lists(Kept.of_mask(other)),
     ]  # fmt: skip
-    for most in (1, 5, 17, 1000):
-        spans = list(kept.spans(3, most))
-        assert [b for first, last in spans for b in range(first, last)] == list(range(10))
-        cut = [kept.blocks(3, first, last) for first, last in spans]
-        assert all(
-            c.indices.size <= most or last == first + 1
-            for c, (first, last) in zip(cut, spans, strict=True)
-        )
-        assert [x for c in cut for x in as_lists(c)] == lists
+    assert as_lists(kept.blocks(3, 2, 5)) == lists[6:15]
 
 
 def test_a_missing_piece_is_an_error_not_an_empty_gadget(target: Target, tmp_path: Path) -> None:

@@ -25,10 +25,11 @@ from slth.construct._pieces import PIECE, Piece, pieces, search
 from slth.domain import Ball, Domain
 from slth.effective import layer_errors
 from slth.errors import BadInput
-from slth.kept import Kept
+from slth.kept import Kept, Run, runs
 from slth.source import Source
 from slth.target import Target
-from slth.ticket import Claim, Halves, Ticket, kept_sizes, merge
+from slth.threads import in_order
+from slth.ticket import Claim, Halves, Ticket, kept_sizes, slopes
 
 Floats = NDArray[np.float64]
 CHUNK = 1 << 19  # values that a thread holds at a time
@@ -309,16 +310,26 @@ def measured(
     target: Target,
     domain: Domain,
 ) -> Claim:
-    """The claim with the numbers that the mask itself gives, one layer in memory at a time."""
-    achieved, unmet, into, out = [], 0, 0, 0
-    for i, pair in enumerate(kept):
-        both = i == 0 or claim.halves == "both"
-        errors = layer_errors(merge(source, i, pair), target.weights[i], target.biases[i], both)
-        achieved.append(float(errors.max()))
-        if claim.tolerances is not None:
-            unmet += int((errors > claim.tolerances[i]).sum())
-        sizes = kept_sizes(source, i, pair)
-        into, out = into + sizes[0], out + sizes[1]
+    """The claim with the numbers that the mask itself gives, some blocks in memory at a time."""
+
+    def of(at: tuple[int, Run]) -> tuple[int, float, int, int, int]:
+        i, run = at
+        weights, bias = target.weights[i], target.biases[i]
+        part = slopes(source, i, run)
+        errors = layer_errors(
+            part,
+            weights[:, run.first : run.last],
+            bias if run.last > weights.shape[1] else None,
+            i == 0 or claim.halves == "both",
+        )
+        missed = 0 if claim.tolerances is None else int((errors > claim.tolerances[i]).sum())
+        return i, float(errors.max()), missed, *kept_sizes(source, i, run)
+
+    achieved, unmet, into, out = [0.0] * source.pairs, 0, 0, 0
+    everything = ((i, run) for i in range(source.pairs) for run in runs(kept, source, i))
+    for i, worst, missed, odd, even in in_order(of, everything):
+        achieved[i] = max(achieved[i], worst)
+        unmet, into, out = unmet + missed, into + odd, out + even
     return replace(
         claim,
         achieved=tuple(achieved),

@@ -24,7 +24,7 @@ import numpy as np
 
 from slth.construct import Progress
 from slth.files import write_atomically
-from slth.kept import Kept, narrow
+from slth.kept import SPAN, Kept, Layers, Run, check, cut, narrow
 from slth.source import Source
 from slth.threads import workers
 
@@ -46,12 +46,17 @@ def pieces(source: Source, absent: Callable[[int, int], bool]) -> list[Piece]:
     """Every block of every half, in order; a half 1 has no block "one", `absent` ones none."""
     found = []
     for layer in range(source.pairs):
-        step = max(1, PIECE // source.dims[layer + 1])
         for half in (0, 1):
             blocks = source.blocks(layer) if half == 0 else source.dims[layer]
-            for first in range(0, 0 if absent(layer, half) else blocks, step):
-                found.append(Piece(layer, half, first, min(first + step, blocks)))
+            if not absent(layer, half):
+                found += [Piece(layer, half, *span) for span in spans(source, layer, blocks)]
     return found
+
+
+def spans(source: Source, layer: int, blocks: int) -> list[tuple[int, int]]:
+    """The first so many blocks of a layer in runs of PIECE gadgets."""
+    step = max(1, PIECE // source.dims[layer + 1])
+    return [(first, min(first + step, blocks)) for first in range(0, blocks, step)]
 
 
 class Shelf(Protocol):
@@ -130,28 +135,27 @@ class InFolder:
         return self.folder / f"{self._label(piece, 12)}.npz"
 
 
-class Assembled(Sequence[tuple[Kept, Kept]]):
-    """Kept of every layer, put together from the pieces whenever a layer is asked for."""
+class Assembled(Layers):
+    """Every layer, put together from the pieces whenever some of its blocks are asked for."""
 
     def __init__(self, source: Source, todo: list[Piece], shelf: Shelf) -> None:
-        self.source, self.todo, self.shelf = source, todo, shelf
+        self.source, self.shelf = source, shelf
+        self._todo = {(p.layer, p.half, p.first): p for p in todo}
 
-    def __len__(self) -> int:
-        return self.source.pairs
+    def runs(self, layer: int, most: int = SPAN) -> Iterator[Run]:
+        outputs, blocks = self.source.dims[layer + 1], self.source.blocks(layer)
+        for first, last in spans(self.source, layer, blocks):
+            a, b = (self._half(layer, half, first, last) for half in (0, 1))
+            yield from cut((a, b), outputs, first, most)
 
-    def __getitem__(self, layer: Any) -> Any:
-        if isinstance(layer, slice):
-            return [self[i] for i in range(*layer.indices(len(self)))]
-        if not -len(self) <= layer < len(self):
-            raise IndexError(f"layer {layer} of {len(self)}")
-        return self._half(layer % len(self), 0), self._half(layer % len(self), 1)
-
-    def _half(self, layer: int, half: int) -> Kept:
-        mine = [p for p in self.todo if (p.layer, p.half) == (layer, half)]
-        outputs = self.source.dims[layer + 1]
-        missing = self.source.blocks(layer) - sum(p.last - p.first for p in mine)
-        parts = [self.shelf.get(p) for p in mine]
-        return Kept.joined([*parts, Kept.nothing(missing * outputs)] if missing else parts)
+    def _half(self, layer: int, half: int, first: int, last: int) -> Kept:
+        """Blocks [first, last), those that are not sought left empty."""
+        piece = self._todo.get((layer, half, first))
+        found = [self.shelf.get(piece)] if piece is not None else []
+        missing = last - (first if piece is None else piece.last)
+        kept = Kept.joined([*found, Kept.nothing(missing * self.source.dims[layer + 1])])
+        check(self.source, layer, kept, last - first)
+        return kept
 
 
 def search(

@@ -7,16 +7,22 @@ Theorem. The score of a parameter is its value times ∂R/∂value, R any functi
 go out. (2) In a feedforward network of such neurons, edges may skip layers, let A hold the inputs,
 not the outputs, and with every neuron the sources of its edges. Then the scores of the edges that
 leave A add up to <∂R/∂x, x>, whatever A: to <∂R/∂y, y> before linear outputs y, and to the same for
-each layer.
+each layer. (3) Those are the sets of edges that each path from an input to an output has one of: of
+weights alone, where no path goes by a sum's bare edges. (4) The same holds of a convolution's
+channels, weights shared by its positions, and of pooling: of all that is homogeneous of degree one.
 
 Proof. (1) With z = Σ θ x over the edges in, D = Σ v δ over the edges out, δ the slopes of R where
 they end: ∂R/∂z = φ' D, so the sums are S_in = φ' D z and S_out = D φ. (2) True by definition for
 the inputs alone. Move the other neurons of A into it one by one, in topological order: each swaps
-the edges into it, all from A, for those out of it, and by (1) nothing changes. ∎
+the edges into it, all from A, for those out of it, and by (1) nothing changes. (3) Leaving A is for
+good. Conversely, all paths to a neuron have as many of the edges, 0 or 1, or they would differ with
+one way on; those with 0 are A. (4) A weight's score is its sum over positions, each an edge; where
+f(z) = Σ ∂f/∂z_i z_i (Euler), δ f is what comes in and goes out, as in (1). ∎
 
 What is checked. Every step for all reals; fans and cuts of any size by induction; any R on a small
-network by its derivatives; all such A of a network with skipping edges in exact rationals. That
-tanh, biases and edges back into A break it.
+network by its derivatives, convolutions with their pooling too; all such A of a network with
+skipping edges in exact rationals, and all its sets of edges. That tanh, biases, padding other than
+by zeros, other degrees and edges back into A break it.
 
 What is not. The chain rule. At the kink φ(0) = 0 serves, whatever slope a program takes there.
 """
@@ -68,6 +74,28 @@ def steps() -> tuple[Step, ...]:
                 "biases": lambda: cuts(bias=Fraction(1, 2)),
                 "edges back into A": lambda: cuts(closed=False),
                 "φ(z) = z + 1/2": lambda: cuts(offset=Fraction(1, 2)),
+            },
+        ),
+        Step(
+            "∀ sets of that network's edges: each path has one edge of it ⟺ it is what leaves an A "
+            "that holds its neurons' sources",
+            "exact",
+            lambda: separating(),
+            {
+                "A need not hold its sources": lambda: separating(closed=False),
+                "a path may have several": lambda: separating(once=False),
+            },
+        ),
+        Step(
+            "∀ taps, x, slopes, R: through a convolution over 4 padded positions, φ(z) = c z, a "
+            "maximum or a mean over 2, and the next weights, scores in and out of a channel are "
+            "equal, and so is <∂R/∂x, x>",
+            "symbolic",
+            lambda: chain(shared("maximum"), shared("mean")),
+            {
+                "padding with ones": lambda: shared("mean", padding=1),
+                "squares for the mean": lambda: shared("squares"),
+                "shares of the sum for the mean": lambda: shared("shares"),
             },
         ),
     )
@@ -167,3 +195,50 @@ def cuts(
             leaving = sum(s for (a, b), s in score.items() if a in inside and b not in inside)
             yield leaving, total
             yield total, leaving
+
+
+def separating(closed: bool = True, once: bool = True) -> Iterator[tuple[int, int]]:
+    """For every set of EDGES, whether its crossings are right and whether it leaves some A."""
+    paths = [path for start in (0, 1) for path in onward(start)]
+    leaving = set()
+    for hidden in chain.from_iterable(combinations((2, 3, 4), k) for k in range(4)):
+        inside = {0, 1, *hidden}
+        if not closed or all(a in inside for a, b in EDGES if b in inside):
+            leaving.add(frozenset((a, b) for a, b in EDGES if a in inside and b not in inside))
+    for count in range(len(EDGES) + 1):
+        for edges in map(frozenset, combinations(EDGES, count)):
+            crossings = [sum(edge in edges for edge in path) for path in paths]
+            right = all(c == 1 if once else c >= 1 for c in crossings)
+            yield int(right), int(edges in leaving)
+            yield int(edges in leaving), int(right)
+
+
+def onward(node: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    if node == 5:
+        yield ()
+    for a, b in EDGES:
+        if a == node:
+            yield from (((a, b), *rest) for rest in onward(b))
+
+
+def shared(pool: str, padding: int = 0) -> list[Any]:
+    """Two taps over four positions of one channel, two pools of two, one weight a pool."""
+    import sympy
+
+    taps, x, out = sympy.symbols("t1:3"), sympy.symbols("x1:5"), sympy.symbols("v1:3")
+    padded = [*x, sympy.Integer(padding)]
+    values = [
+        c * (taps[0] * padded[i] + taps[1] * padded[i + 1])
+        for i, c in enumerate(sympy.symbols("c1:5"))
+    ]
+    pooled = []
+    for a, b in (values[:2], values[2:]):
+        kinds = {"maximum": a, "mean": (a + b) / 2, "squares": a**2 + b**2, "shares": a / (a + b)}
+        pooled.append(kinds[pool])  # the first is the larger, as it is on one side of the kink
+    slope = sympy.Symbol("R1")
+    objective = slope * sum(v * y for v, y in zip(out, pooled, strict=True))
+
+    def score(parameters: Any) -> Any:
+        return sum(parameter * sympy.diff(objective, parameter) for parameter in parameters)
+
+    return [sympy.simplify(score(taps) - score(out)), sympy.simplify(score(x) - score(out))]

@@ -6,17 +6,16 @@ whatever the scalar R of the outputs. Derived here: weights shared by convolutio
 over positions, pooling passes a channel's flow on whole, and where values are added, what an edge
 without a weight carries (an identity shortcut) belongs to no weight but to every cut it crosses.
 
-Rounding, derived here: outputs and scores are sums over paths of products, each rounded at most K
-times, along one pattern of active neurons. So a sum of scores is off by at most γ_K = K u/(1 − K u)
-times the sum of all paths' sizes, which is the same network's output with |θ| at |x|, weighted by
-|∂R/∂y|.
+Rounding, derived here: what comes in and what goes out of an operation are computed from the same
+numbers, so they differ by its own rounding alone and not by that of the layers before. In one layer
+of weights W with inputs a and slopes δ of its outputs that is at most γ_K = K u/(1 − K u) times
+Σ |δ| |W| |a|, K the number of terms that are added one after another. Over a cut it adds up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -34,7 +33,7 @@ class Flow:
     weights: by layer, of the weight's shape `[out, in, ...]`; biases: by layer that has one,
     `[out]`; shortcuts: what each `nn.Identity` carries, Σ v ∂R/∂v along that edge alone; inputs and
     outputs: <∂R/∂x, x> and <∂R/∂y, y>; repeated: layers that ran more than once, whose scores add
-    up; rounding: the most that two sums which are equal in real numbers can differ here.
+    up; rounding: the most that two sums here can differ which are equal in real numbers.
     """
 
     weights: Mapping[str, Tensor]
@@ -60,14 +59,13 @@ def saliency(model: nn.Module, objective: Callable[[Tensor], Tensor], x: Tensor)
         value = objective(y)
     if value.numel() != 1:
         raise BadInput("objective", tuple(value.shape), "one number", "sum over the batch")
-    layers = {name: outs for name, outs in ran.items() if hasattr(outs[0][0], "weight")}
-    if not layers:
+    held = {name: runs[0].module for name, runs in ran.items() if runs[0].weighted}
+    if not held:
         raise BadInput("model", "no Linear or Conv2d that ran", "at least one", "check its forward")
-    held = {name: outs[0][0] for name, outs in layers.items()}
     biased = {name: layer.bias for name, layer in held.items() if layer.bias is not None}
-    edges = [(name, out) for name, outs in ran.items() if name not in held for _, out in outs]
+    runs = [run for several in ran.values() for run in several]
     wanted = [x, y, *(layer.weight for layer in held.values()), *biased.values()]
-    wanted += [out for _, out in edges]
+    wanted += [run.output for run in runs]
     slopes = [
         torch.zeros_like(v) if slope is None else slope
         for v, slope in zip(
@@ -75,17 +73,19 @@ def saliency(model: nn.Module, objective: Callable[[Tensor], Tensor], x: Tensor)
         )
     ]
     scores = [(v * slope).detach() for v, slope in zip(wanted, slopes, strict=True)]
+    own = len(wanted) - len(runs)
     shortcuts: dict[str, float] = {}
-    for (name, _), carried in zip(edges, scores[2 + len(held) + len(biased) :], strict=True):
-        shortcuts[name] = shortcuts.get(name, 0.0) + float(carried.sum())
+    for run, carried in zip(runs, scores[own:], strict=True):
+        if not run.weighted:
+            shortcuts[run.name] = shortcuts.get(run.name, 0.0) + float(carried.sum())
     return Flow(
         dict(zip(held, scores[2:], strict=False)),
         dict(zip(biased, scores[2 + len(held) :], strict=False)),
         shortcuts,
         float(scores[0].sum()),
         float(scores[1].sum()),
-        frozenset(name for name, outs in layers.items() if len(outs) > 1),
-        _rounding(model, [pair for outs in layers.values() for pair in outs], x, slopes[1]),
+        frozenset(name for name in held if len(ran[name]) > 1),
+        _rounding(runs, slopes[own:]),
     )
 
 
@@ -107,31 +107,36 @@ def cut(found: Flow, edges: Iterable[str]) -> float:
     return sum(sums[name] for name in names)
 
 
-def neuron_sums(found: Flow) -> dict[str, tuple[Tensor, Tensor]]:
+def neuron_sums(
+    scores: Mapping[str, Tensor], biases: Mapping[str, Tensor] | None = None
+) -> dict[str, tuple[Tensor, Tensor]]:
     """Scores into and out of every hidden neuron or channel of a chain, by layer: two `[out]`.
 
-    A bias counts as incoming; what follows a flattened convolution counts by channel. For networks
-    where each layer's output goes through the next alone; raises BadInput where widths do not fit
-    or a layer ran twice.
+    scores: of any kind, by layer in the order in which they run, each layer's output going through
+    the next alone. A bias counts as incoming; what follows a flattened convolution counts by
+    channel. Raises BadInput where widths do not fit.
     """
-    if found.repeated or found.shortcuts:
-        got = ", ".join(sorted(found.repeated | set(found.shortcuts)))
-        raise BadInput("found", got, "a chain of layers", "use cut() for other networks")
     sums = {}
-    for (name, before), (after_name, after) in pairwise(found.weights.items()):
+    for (name, before), (after_name, after) in pairwise(scores.items()):
         into, out = before.flatten(1).sum(1), _by_input(after, len(before))
         if out is None:
             got = f"{name} of {len(before)}, then {after_name} {tuple(after.shape)}"
-            raise BadInput("found", got, "a chain of layers", "use cut() for other networks")
-        if name in found.biases:
-            into = into + found.biases[name]
+            raise BadInput("scores", got, "a chain of layers", "use cut() for other networks")
+        if biases and name in biases:
+            into = into + biases[name]
         sums[name] = (into, out)
     return sums
 
 
 def imbalance(found: Flow) -> float:
-    """The worst |in − out| of any hidden neuron of a chain; at most `rounding` if conserved."""
-    pairs = neuron_sums(found).values()
+    """The worst |in − out| of any hidden neuron of a chain, at most `rounding` where conserved.
+
+    Raises BadInput where something else than a chain shows: a shortcut, or a layer that ran twice.
+    """
+    if found.repeated or found.shortcuts:
+        got = ", ".join(sorted(found.repeated | set(found.shortcuts)))
+        raise BadInput("found", got, "a chain of layers", "use cut() for other networks")
+    pairs = neuron_sums(found.weights, found.biases).values()
     return max((float((into - out).abs().max()) for into, out in pairs), default=0.0)
 
 
@@ -146,17 +151,29 @@ def _by_input(scores: Tensor, units: int) -> Tensor | None:
     return scores.sum(0).reshape(units, -1).sum(1)
 
 
+@dataclass(frozen=True, eq=False)
+class _Run:
+    name: str
+    module: Any
+    input: Tensor
+    output: Tensor
+
+    @property
+    def weighted(self) -> bool:
+        return hasattr(self.module, "weight")
+
+
 @contextmanager
-def _recorded(model: nn.Module) -> Iterator[dict[str, list[tuple[Any, Tensor]]]]:
-    """While open, each run of a layer or an identity by its name: the module and its output."""
+def _recorded(model: nn.Module) -> Iterator[dict[str, list[_Run]]]:
+    """While open, each run of a layer or an identity by its name."""
     from torch import nn
 
-    ran: dict[str, list[tuple[Any, Tensor]]] = {}
+    ran: dict[str, list[_Run]] = {}
 
     def hook(name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-        def keep(module: nn.Module, _: Any, out: Tensor) -> Tensor:
+        def keep(module: nn.Module, given: Any, out: Tensor) -> Tensor:
             own = out.clone() if isinstance(module, nn.Identity) else out  # an edge of its own
-            ran.setdefault(name, []).append((module, own))
+            ran.setdefault(name, []).append(_Run(name, module, given[0].detach(), own))
             return own
 
         return keep
@@ -174,25 +191,27 @@ def _recorded(model: nn.Module) -> Iterator[dict[str, list[tuple[Any, Tensor]]]]
             handle.remove()
 
 
-def _rounding(model: nn.Module, ran: list[tuple[Any, Tensor]], x: Tensor, slope: Tensor) -> float:
-    """2 γ_K Σ|paths|: twice, because both of two sums are rounded.
+def _rounding(runs: list[_Run], slopes: list[Tensor]) -> float:
+    """2 γ_K Σ |δ| |W| |a| over all layers, twice because both sums are rounded.
 
-    K counts, layer by layer, the terms of a sum forward and backward, those of a pooling window and
-    a residual sum after it; then those of one weight's gradient and of the sum over a layer.
+    K counts the terms of a layer's sums forward and backward, of one weight's gradient, of the sum
+    of the scores, and of a pooling window and a few sums beside it.
     """
     import torch
+    from torch.func import functional_call
 
-    size = deepcopy(model)
+    terms, size = 0, 0.0
     with torch.no_grad():
-        for parameter in size.parameters():
-            parameter.abs_()
-        paths = float((slope.abs() * size(x.abs())).sum())
-    terms, last = 0, 0
-    for layer, out in ran:
-        positions = out[0, 0].numel()
-        fan_in = layer.weight[0].numel()
-        fan_out = layer.weight.numel() // layer.weight.shape[1]
-        terms += fan_in + fan_out + 2 * positions + 8
-        last = max(last, len(x) * positions + layer.weight.numel())
-    small = (terms + last) * torch.finfo(x.dtype).eps / 2
-    return 2 * small / (1 - small) * paths if small < 1 else float("inf")
+        for run, slope in zip(runs, slopes, strict=True):
+            if not run.weighted:
+                size += float((slope * run.output).abs().sum())
+                continue
+            held = {name: p.abs() for name, p in run.module.named_parameters()}
+            through = functional_call(run.module, held, (run.input.abs(),))
+            size += float((slope.abs() * through).sum())
+            weight = run.module.weight
+            positions, weights = run.output[0, 0].numel(), weight.numel()
+            fans = weights // len(weight) + weights // weight.shape[1]
+            terms = max(terms, fans + weights + (2 + len(slope)) * positions + 8)
+    small = terms * torch.finfo(slopes[0].dtype).eps / 2
+    return 2 * small / (1 - small) * size if small < 1 else float("inf")

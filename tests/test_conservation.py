@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from slth.conservation import cut, imbalance, layer_sums, neuron_sums, saliency
+from slth.conservation import Flow, cut, imbalance, layer_sums, neuron_sums, saliency
 from slth.errors import BadInput
+from slth.nets.architectures import build
 
 seeds = st.integers(0, 2**31)
 OBJECTIVES = ("sum", "linear", "squares", "cross entropy", "sine", "largest")
@@ -240,6 +241,41 @@ def test_a_shortcut_carries_what_its_block_lacks():
     assert abs(cut(found, ["1.first", "1.shortcut"]) - found.inputs) <= found.rounding
 
 
+REAL = {
+    "mlp:30,20,5,10": (6, 30),
+    "lenet5": (2, 1, 28, 28),
+    "vgg11": (2, 3, 32, 32),
+    "resnet20": (2, 3, 32, 32),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_untrained_architectures_conserve(name):
+    """Their biases are 0 and their BatchNorm is the identity: they are of degree one."""
+    model = build(name, seed=1).double()
+    value, x = objective("cross entropy", 1), inputs(REAL[name], 1)
+    found = saliency(model, value, x)
+    if not found.shortcuts:
+        assert imbalance(found) <= found.rounding
+        assert len(layer_sums(found)) > 2
+    for edges in exact_cuts(found):
+        assert abs(cut(found, edges) - found.inputs) <= found.rounding
+    assert found.rounding < 1e-6 * max(float(s.abs().sum()) for s in found.weights.values())
+
+
+def exact_cuts(found: Flow) -> list[list[str]]:
+    """Each layer outside blocks; of a block, each layer of the branch beside the shortcut."""
+    cuts = []
+    for name in found.weights:
+        block = name.split(".")[0]
+        if ".branch." not in name:
+            cuts += [] if ".shortcut" in name else [[name]]
+            continue
+        beside = [f"{block}.shortcut", f"{block}.shortcut.0"]
+        cuts.append([name, *(e for e in beside if e in found.shortcuts or e in found.weights)])
+    return cuts
+
+
 def lone(*parts: nn.Module) -> nn.Module:
     """Two linear layers with something between them."""
     return nn.Sequential(nn.Linear(8, 8, bias=False), *parts, nn.Linear(8, 4, bias=False))
@@ -293,7 +329,7 @@ def test_degree_k_multiplies_what_comes_in_by_k(degree):
     """Derived here, by Euler: φ' z = k φ, so S_in = k S_out."""
 
     found = saliency(drawn(lone(Power(degree)), 1), objective("linear", 1), inputs((6, 8), 1))
-    into, out = neuron_sums(found)["0"]
+    into, out = neuron_sums(found.weights)["0"]
     assert torch.allclose(into, degree * out, rtol=1e-12, atol=1e-13)
     assert float((into - out).abs().max()) > 1e-3
 
@@ -303,7 +339,7 @@ def test_normalised_by_its_batch_a_layer_scores_nothing():
     norm = nn.BatchNorm1d(8, eps=1e-14, affine=False)
     model = drawn(lone(norm, nn.ReLU()), 2)
     found = saliency(model, objective("sine", 2), inputs((6, 8), 2))
-    into, _ = neuron_sums(found)["0"]
+    into, _ = neuron_sums(found.weights)["0"]
     assert float(into.abs().max()) < 1e-12 < float(found.weights["0"].abs().max())
     trained = saliency(model.eval(), objective("sine", 2), inputs((6, 8), 2))
     with torch.no_grad():
@@ -360,8 +396,11 @@ def bad_cases():
         "objective": lambda: saliency(model, lambda y: y, x),
         "model": lambda: saliency(nn.ReLU(), total, x),
         "edges": lambda: cut(saliency(model, total, x), ["nothing"]),
-        "found": lambda: neuron_sums(saliency(odd.double(), total, x)),
-        "found, twice": lambda: neuron_sums(saliency(nn.Sequential(twice, twice), total, x)),
+        "scores": lambda: imbalance(saliency(odd.double(), total, x)),
+        "found": lambda: imbalance(saliency(nn.Sequential(twice, twice), total, x)),
+        "found, a shortcut": lambda: imbalance(
+            saliency(nn.Sequential(model, nn.Identity()), total, x)
+        ),
     }
 
 

@@ -64,6 +64,35 @@ def keep_top(
     return _keep_on_device(torch, line, count, living).reshape(shape)
 
 
+@overload
+def ranks(scores: Tensor) -> Tensor: ...
+@overload
+def ranks(scores: ArrayLike) -> NDArray[np.intp]: ...
+def ranks(scores: Tensor | ArrayLike) -> Tensor | NDArray[np.intp]:
+    """Each score's place among all, 0 the highest: `ranks(scores) < k` is `keep_top(scores, k)`.
+
+    Of the same kind, shape and device: one sort for every k at once. Raises BadInput on NaN.
+    """
+    torch = _torch_of(scores)
+    if torch is None:
+        values = np.asarray(scores)
+        if values.dtype.kind == "f" and np.isnan(values).any():
+            raise _nan()
+        # reversed twice: ascending and stable becomes descending with the lower index first
+        places = np.empty(values.size, dtype=np.intp)
+        order = np.argsort(values.reshape(-1)[::-1], kind="stable")
+        places[values.size - 1 - order[::-1]] = np.arange(values.size)
+        return places.reshape(values.shape)
+    line = cast("Tensor", scores).detach().reshape(-1)
+    if line.is_floating_point() and bool(line.isnan().any()):
+        raise _nan()
+    # + 0 makes −0 a 0: sorts by bits would part them, keep_top holds them equal
+    order = torch.sort(line + 0, descending=True, stable=True).indices
+    where = torch.empty_like(order)
+    where[order] = torch.arange(line.numel(), device=line.device)
+    return cast("Tensor", where.reshape(cast("Tensor", scores).shape))
+
+
 def count_for(density: float, size: int) -> int:
     """How many of `size` weights a density keeps: density * size to nearest, halves to even.
 

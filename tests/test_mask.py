@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from slth.errors import BadInput
-from slth.mask import _keep_on_device, compression, count_for, density, keep_top
+from slth.mask import _keep_on_device, compression, count_for, density, keep_top, ranks
 
 FLOATS = [np.float16, np.float32, np.float64, np.longdouble]
 INTS = [np.int8, np.uint8, np.int16, np.int32, np.int64, np.uint64, np.bool_]
@@ -149,6 +149,23 @@ def test_pruned_weights_rank_below_living_ones_whatever_their_score():
     alive = np.array([False, True, False, True, True])
     assert keep_top(scores, 3, alive=alive).tolist() == [False, True, False, True, True]
     assert keep_top(scores, 4, alive=alive).tolist() == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, np.bool_])
+def test_ranks_hold_every_mask_at_once(dtype):
+    array = tied(np.random.default_rng(4), (5, 4, 3), dtype)
+    if array.dtype.kind == "f":
+        array[0, 0] = [-0.0, np.inf, -np.inf]
+    for _, scores in layouts(array):
+        for k in range(61):
+            assert np.array_equal(ranks(scores) < k, keep_top(scores, k))
+    tensor = torch.from_numpy(array.copy()).transpose(0, 2)
+    if tensor.dtype is not torch.bool:
+        for k in range(61):
+            assert torch.equal(ranks(tensor) < k, keep_top(tensor, k))
+    for nothing in (np.array([1.0, np.nan]), torch.tensor([1.0, math.nan])):
+        with pytest.raises(BadInput, match="NaN"):
+            ranks(nothing)
 
 
 def test_the_scores_are_left_as_they_were():

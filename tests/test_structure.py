@@ -29,7 +29,7 @@ ROOMS = {
     "bounds": "Bound",
     "pruning": "Saliency",
 }
-PLAIN = {"certify", "cli", "data", "nets", "stats", "sweep"}
+PLAIN = {"certify", "cli", "collapse", "data", "nets", "stats", "sweep"}
 
 # Who may make random numbers, and why. Everything else that is random takes a Generator.
 MAY_DRAW = {

@@ -289,7 +289,7 @@ def load(path: str | Path) -> Ticket:
     from slth import mask_file
 
     try:
-        stream = open(path, "rb")  # noqa: SIM115 the mask reads from it later on
+        stream = open(path, "rb", buffering=0)  # noqa: SIM115 the mask reads from it later on
     except OSError as error:
         raise mask_file.damaged(path, error) from None
     try:

@@ -1,0 +1,218 @@
+"""Masks on disk: what is damaged is found, what is there is exact, and depth costs no memory."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slth.construct.pensia import Pensia
+from slth.errors import BadInput
+from slth.laws import Normal, Rademacher, Uniform
+from slth.source import Role
+from slth.target import Target
+from slth.ticket import Ticket, load
+from slth.verify import _gadgets, verify
+
+
+def random_target(seed: int, dims: tuple[int, ...] = (4, 9, 7, 3), bias: bool = True) -> Target:
+    rng = np.random.default_rng(seed)
+    weights = tuple(rng.uniform(-1, 1, (b, a)) / np.sqrt(a) for a, b in pairwise(dims))
+    return Target(weights, tuple(rng.uniform(-0.5, 0.5, d) if bias else None for d in dims[1:]))
+
+
+@pytest.fixture(scope="module")
+def target() -> Target:
+    return random_target(0)
+
+
+@pytest.fixture(scope="module")
+def ticket(target: Target) -> Ticket:
+    return Pensia().build(target, Pensia().source_for(target, 1, 12))
+
+
+@pytest.fixture
+def path(ticket: Ticket, tmp_path: Path) -> Path:
+    ticket.save(tmp_path / "t.npz")
+    return tmp_path / "t.npz"
+
+
+# -- damage ----------------------------------------------------------------------------------------
+
+
+def test_a_flipped_byte_is_bad_input_or_changes_nothing(ticket, target, path) -> None:  # type: ignore[no-untyped-def]
+    """Bytes that zip itself does not read (dates, attributes, unused flags) may be flipped."""
+    raw = path.read_bytes()
+    refused = 0
+    for at in range(0, len(raw), 7):
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 0x55]) + raw[at + 1 :])
+        try:
+            found = load(path)
+        except BadInput as error:
+            refused += "\n" not in str(error)
+            continue
+        assert found.claim == ticket.claim
+        assert found.source == ticket.source
+        for a, b in zip(found.kept, ticket.kept, strict=True):
+            for x, y in zip(a, b, strict=True):
+                np.testing.assert_array_equal(x.indptr, y.indptr)
+                np.testing.assert_array_equal(x.indices, y.indices)
+    assert refused > len(raw) / 7 / 2
+    gc.collect()  # a file left open would warn here
+
+
+WRONG = {
+    "too few counts": ("count_2_1", lambda a: a[:-1]),
+    "too many counts": ("count_2_1", lambda a: np.append(a, 0)),
+    "a count too high": ("count_2_1", lambda a: a + np.eye(1, a.size, dtype=a.dtype)[0]),
+    "a negative count": ("count_2_1", lambda a: a - 100 * np.eye(1, a.size, dtype=a.dtype)[0]),
+    "too few indices": ("index_2_1", lambda a: a[:-1]),
+    "too many indices": ("index_2_1", lambda a: np.append(a, a[-1])),
+    "an index beyond n": ("index_2_1", lambda a: np.where(a == a.max(), 12, a)),
+    "a negative index": ("index_2_1", lambda a: np.where(a == a.min(), -1, a)),
+    "descending indices": ("index_2_1", lambda a: a[::-1]),
+    "floats": ("index_2_1", lambda a: a.astype(float)),
+    "unsigned": ("count_2_1", lambda a: a.astype(np.uint8)),
+    "a matrix": ("index_2_1", lambda a: a[None]),
+    "objects": ("index_2_1", lambda a: a.astype(object)),
+}
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_a_last_layer_that_is_no_mask_is_refused_by_load(how: str, path: Path) -> None:
+    with np.load(path) as data:
+        arrays = dict(data)
+    name, change = WRONG[how]
+    np.savez(path, **{**arrays, name: change(arrays[name])})  # type: ignore[arg-type]
+    with pytest.raises(BadInput) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    del arrays[name]
+    np.savez(path, **arrays)
+    with pytest.raises(BadInput, match=name):
+        load(path)
+
+
+def test_a_file_spoiled_after_it_was_loaded_is_found_by_verify(path, target) -> None:  # type: ignore[no-untyped-def]
+    found = load(path)
+    raw = path.read_bytes()
+    at = raw.index(b"index_2_0.npy") + 30
+    with open(path, "r+b") as stream:  # in place, unlike a file that takes its name
+        stream.seek(at)
+        stream.write(bytes(b ^ 255 for b in raw[at : at + 40]))
+    with pytest.raises(BadInput, match="a ticket file"):
+        verify(found, target)
+
+
+def test_another_file_of_that_name_is_not_read(path, target, ticket) -> None:  # type: ignore[no-untyped-def]
+    found = load(path)
+    other = Pensia().build(target, Pensia().source_for(target, 2, 12))
+    other.save(path)
+    assert verify(found, target).ok
+    os.unlink(path)
+    found.with_certificate({"upper": 1.0}).save(path)  # where it came from
+    assert verify(replace(load(path), certificate=None), target).ok
+    assert found.kept_out == ticket.kept_out != other.kept_out
+
+
+# -- the exact part of verify ----------------------------------------------------------------------
+
+
+def errors(ticket: Ticket, target: Target, layer: int) -> list[list[Fraction]]:
+    """|Σ products − w| of every gadget and sign, as fractions, from the whole lists."""
+    source, outputs = ticket.source, target.dims[layer + 1]
+    weights, width = target.augmented(layer), target.dims[layer]
+    sums = [[-Fraction(w) for w in weights.T.ravel()] for _ in range(2)]
+    for half, kept in enumerate(ticket.kept[layer]):
+        for g, k in zip(kept.gadgets.tolist(), kept.indices.tolist(), strict=True):
+            a, j = divmod(g, outputs)
+            role, frm = (Role.IN, a) if a < width else (Role.BIAS, 0)
+            u = source.entries(layer, role, half, a, frm, k)[0]
+            v = source.entries(layer, Role.OUT, half, a, j, k)[0]
+            sums[0 if u > 0 else 1][g] += Fraction(u) * Fraction(v)
+    sums[1] = sums[1][: width * outputs]  # input "one" is never negative
+    return [[abs(s) for s in part] for part in sums]
+
+
+@pytest.mark.parametrize("law", [Uniform(), Normal(0.5), Rademacher()], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_worst_error_is_the_exact_one_rounded_up(law, bias) -> None:  # type: ignore[no-untyped-def]
+    target = random_target(3, bias=bias)
+    ticket = Pensia().build(target, Pensia().source_for(target, 5, 24, law=law))
+    worst, unmet = _gadgets(ticket, target)
+    assert unmet == [0, 0, 0]
+    for layer, found in enumerate(worst):
+        exact = max(max(part) for part in errors(ticket, target, layer))
+        assert Fraction(found) >= exact > Fraction(math.nextafter(found, 0))
+
+
+def test_a_tolerance_is_missed_by_the_last_bit(ticket: Ticket, target: Target) -> None:
+    """At a gadget's own error, rounded down and up, the count changes by that gadget."""
+    positive, negative = errors(ticket, target, 1)
+    pairs = zip(positive, [*negative, *[Fraction(0)] * 7], strict=True)
+    worse = sorted(max(p, n) for p, n in pairs)
+    for k in (0, 20, len(worse) - 1):
+        near = float(worse[k])
+        low, high = math.nextafter(near, 0), math.nextafter(near, 1)
+        for eta in (low, high):
+            claim = replace(ticket.claim, tolerances=(eta,) * 3)
+            missed = _gadgets(replace(ticket, claim=claim), target)[1][1]
+            assert missed == sum(error > Fraction(eta) for error in worse)
+        assert sum(e > Fraction(low) for e in worse) > sum(e > Fraction(high) for e in worse)
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+MEASURE = """
+import json, resource, sys
+from dataclasses import replace
+from pathlib import Path
+from slth.construct import discard
+from slth.construct.pensia import Pensia
+from slth.ticket import load
+from slth.verify import verify
+from tests.test_mask_file import random_target
+path, make, peaks = Path(sys.argv[1]), Pensia(tolerance=0.02), []
+
+def once(dims, hold=False):
+    target = random_target(0, dims, False)
+    source = make.source_for(target, 0, 40)
+    ticket = make.build_resumable(target, source, path.with_suffix(".part"))
+    ticket.save(path)
+    discard(ticket)
+    found = load(path)
+    found = replace(found, kept=tuple(found.kept)) if hold else found
+    assert verify(found, target).ok
+    size = sum(w.nbytes for w in target.weights)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - size)
+
+dims = (192, 1024, 192, 1024, 192, 1024, 192)
+once((20, 30, 20))
+once(dims[:3])
+once(dims)
+once(dims, hold=True)
+print(json.dumps(peaks))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux alone")
+def test_depth_costs_no_memory(tmp_path: Path) -> None:
+    """Bytes beyond the target itself at the worst moment of building, saving and verifying: three
+    times as many layers need no more, while a mask that is held whole does."""
+    code = [sys.executable, "-c", MEASURE, str(tmp_path / "t.npz")]
+    alone = {**os.environ, "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    root = Path(__file__).parents[1]
+    done = subprocess.run(code, cwd=root, env=alone, capture_output=True, text=True, check=True)
+    _, shallow, deep, held = json.loads(done.stdout)
+    assert deep - shallow < 10e6
+    assert held - deep > 30e6

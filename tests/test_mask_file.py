@@ -18,11 +18,11 @@ import pytest
 
 from slth.construct.pensia import Pensia
 from slth.errors import BadInput
-from slth.laws import Normal, Rademacher, Uniform
+from slth.laws import Normal, Rademacher, SignedHyperbolic, Uniform
 from slth.source import Role
 from slth.target import Target
 from slth.ticket import Ticket, load
-from slth.verify import _gadgets, verify
+from slth.verify import _between, _gadgets, verify
 
 
 def random_target(seed: int, dims: tuple[int, ...] = (4, 9, 7, 3), bias: bool = True) -> Target:
@@ -144,16 +144,37 @@ def errors(ticket: Ticket, target: Target, layer: int) -> list[list[Fraction]]:
     return [[abs(s) for s in part] for part in sums]
 
 
-@pytest.mark.parametrize("law", [Uniform(), Normal(0.5), Rademacher()], ids=str)
+LAWS = [Uniform(), Normal(0.5), Rademacher(), SignedHyperbolic(1.0, 20.0)]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=str)
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_worst_error_is_the_exact_one_rounded_up(law, bias) -> None:  # type: ignore[no-untyped-def]
-    target = random_target(3, bias=bias)
-    ticket = Pensia().build(target, Pensia().source_for(target, 5, 24, law=law))
-    worst, unmet = _gadgets(ticket, target)
-    assert unmet == [0, 0, 0]
-    for layer, found in enumerate(worst):
-        exact = max(max(part) for part in errors(ticket, target, layer))
-        assert Fraction(found) >= exact > Fraction(math.nextafter(found, 0))
+    for seed, n in ((5, 24), (6, 8), (7, 8), (8, 8)):
+        target = random_target(seed, bias=bias)
+        ticket = Pensia().build(target, Pensia().source_for(target, seed, n, law=law))
+        worst, unmet = _gadgets(ticket, target)
+        assert unmet == [0, 0, 0]
+        for layer, found in enumerate(worst):
+            exact = max(max(part) for part in errors(ticket, target, layer))
+            assert Fraction(found) >= exact > Fraction(math.nextafter(found, 0))
+
+
+def test_sums_lie_between_their_bounds_whatever_cancels() -> None:
+    rng = np.random.default_rng(0)
+    gadget = np.sort(rng.integers(0, 300, 4000))
+    factors = rng.normal(size=(2, 4000)).astype(np.float32) * 2.0 ** rng.integers(-60, 60, 4000)
+    products = factors.astype(np.float32).astype(float).prod(axis=0)
+    products[1::2] = -products[::2] * rng.choice([1.0, 1 - 2.0**-20], 2000)
+    wanted = rng.normal(size=300) * 2.0 ** rng.integers(-90, 90, 300)
+    low, high = _between(gadget, products, wanted)
+    off = 0
+    for g in range(300):
+        terms = products[gadget == g].tolist()
+        exact = abs(sum(map(Fraction, terms), Fraction(0)) - Fraction(wanted[g]))
+        assert Fraction(low[g]) <= exact <= Fraction(high[g])
+        off += exact != Fraction((low[g] + high[g]) / 2)
+    assert off > 100  # rounding did happen
 
 
 def test_a_tolerance_is_missed_by_the_last_bit(ticket: Ticket, target: Target) -> None:

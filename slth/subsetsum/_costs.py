@@ -26,12 +26,39 @@ COSTS = {
     "first_hit": Cost(row=2.1e-07, step=1.5e-08),
     "meet_in_the_middle": Cost(row=9.3e-07, step=6.3e-09),
     "meet_in_the_middle, shared": Cost(row=4.3e-07, step=3.2e-09),
+    "meet_in_the_middle, table": Cost(row=1.6e-07, step=5.4e-09),
     "schroeppel_shamir": Cost(row=6.4e-05, step=1.5e-08),
     "vector_meet_in_the_middle": Cost(row=1.2e-04, step=1.2e-07),
 }
 
 
 ROWS = (2000, 40)  # measured: of short rows and of long ones
+TABLED = 12  # measured: values in the table
+
+# A table of 2^k sums that targets share: what an entry costs, in lookups, and its start.
+ENTRY, START = 1.2, 2e-5
+LARGEST = 22  # values of a table
+
+
+def table_seconds(usable: int, tabled: int, rows: int, cores: int) -> float:
+    """Predicted for rows that share their values, `tabled` of them in one core's table."""
+    row, step = COSTS["meet_in_the_middle, table"]
+    asking = rows * (row + step * 2.0 ** (usable - tabled)) / min(cores, rows)
+    return START + step * ENTRY * 2.0**tabled + asking
+
+
+def best_table(usable: int, rows: int, cores: int) -> int:
+    """Values in the cheapest table: as many entries as lookups, all rows' together, and no more."""
+    entries_and_lookups = usable + math.log2(rows / (ENTRY * min(cores, rows)))
+    return max(1, usable - LARGEST, min(usable, LARGEST, round(entries_and_lookups / 2)))
+
+
+def tabled_values(usable: int, rows: int, cores: int) -> int:
+    """Values in the table with which so many rows cost least; 0 where two half-lists cost less."""
+    row, step = COSTS["meet_in_the_middle, shared"]
+    lists = rows * (row + step * 2.0 ** (usable / 2)) / min(cores, rows)
+    tabled = best_table(usable, rows, cores)
+    return tabled if table_seconds(usable, tabled, rows, cores) < lists else 0
 
 
 class Size(NamedTuple):
@@ -64,6 +91,8 @@ class Size(NamedTuple):
         """Steps a row, in units that `COSTS` prices."""
         if name == "exhaustive":
             return self.subsets * self.d
+        if name == "table":
+            return 2.0 ** (self.usable - TABLED) + ENTRY * 2.0**TABLED / self.rows
         if name == "vector_meet_in_the_middle":
             return self.halves * self.d
         if self.prefix is None or name == "meet_in_the_middle":
@@ -81,7 +110,11 @@ class Size(NamedTuple):
             cores = 1
         elif name != "schroeppel_shamir":  # which shares a single row between cores
             cores = min(cores, self.rows)
-        return self.rows * (cost.row + cost.step * self.steps(name)) / cores
+        seconds = self.rows * (cost.row + cost.step * self.steps(name)) / cores
+        if name == "meet_in_the_middle" and self.shared:
+            tabled = best_table(self.usable, self.rows, cores)
+            return min(seconds, table_seconds(self.usable, tabled, self.rows, cores))
+        return seconds
 
 
 def _prefix(problem: Problem) -> float:
@@ -110,8 +143,12 @@ def measure(rng: np.random.Generator) -> dict[str, Cost]:
         d = 2 if name.startswith("vector") else None
         short = 16 if name == "schroeppel_shamir" else 10
         costs[name] = _fit(load(name)(**one), name, (short, 32), rng, d=d)
+    shared: Any = load("meet_in_the_middle")
     costs["meet_in_the_middle, shared"] = _fit(
-        load("meet_in_the_middle")(**one), "meet_in_the_middle", (10, 32), rng, shared=True
+        shared(**one, tabled=0), "meet_in_the_middle", (10, 32), rng, shared=True
+    )
+    costs["meet_in_the_middle, table"] = _fit(
+        shared(**one, tabled=TABLED), "table", (TABLED, TABLED + 10), rng, shared=True
     )
     return costs
 

@@ -122,51 +122,49 @@ def _keep(flat: NDArray[Any], k: int, alive: NDArray[np.bool_] | None) -> NDArra
     """The selection on a line of scores, by partition: linear in its length, as no sort is."""
     if flat.dtype.kind == "f" and np.isnan(flat).any():
         raise _nan()
-    kept = np.zeros(flat.size, dtype=bool)
     if alive is None:
-        kept[_top(flat, k)] = True
-        return kept
+        return _top(flat, k)
+    kept = np.zeros(flat.size, dtype=bool)
     living, dead = np.flatnonzero(alive), np.flatnonzero(~alive)
     first = min(k, living.size)
-    kept[living[_top(flat[living], first)]] = True
-    kept[dead[_top(flat[dead], k - first)]] = True
+    kept[living] = _top(flat[living], first)
+    kept[dead] = _top(flat[dead], k - first)
     return kept
 
 
-def _top(flat: NDArray[Any], k: int) -> NDArray[np.intp]:
+def _top(flat: NDArray[Any], k: int) -> NDArray[np.bool_]:
     if k == 0:
-        return np.empty(0, dtype=np.intp)
+        return np.zeros(flat.size, dtype=bool)
     # Comparing against the k-th value alone keeps too many or too few when it is tied, so the
     # tied ones are counted off in index order.
     threshold = np.partition(flat, flat.size - k)[flat.size - k]
-    above = np.flatnonzero(flat > threshold)
-    tied = np.flatnonzero(flat == threshold)[: k - above.size]
-    return np.concatenate([above, tied])
+    kept: NDArray[np.bool_] = flat > threshold
+    kept[np.flatnonzero(flat == threshold)[: k - np.count_nonzero(kept)]] = True
+    return kept
 
 
 def _keep_on_device(torch: Any, flat: Tensor, k: int, alive: NDArray[np.bool_] | None) -> Tensor:
     """The same selection in torch operations, so that scores never leave their device."""
     if flat.is_floating_point() and bool(flat.isnan().any()):
         raise _nan()
-    kept = cast("Tensor", torch.zeros_like(flat, dtype=torch.bool))
     if alive is None:
-        kept[_top_on_device(torch, flat, k)] = True
-        return kept
+        return _top_on_device(torch, flat, k)
+    kept = cast("Tensor", torch.zeros_like(flat, dtype=torch.bool))
     on = torch.from_numpy(alive).to(flat.device)
     living, dead = on.nonzero().reshape(-1), (~on).nonzero().reshape(-1)
     first = min(k, living.numel())
-    kept[living[_top_on_device(torch, flat[living], first)]] = True
-    kept[dead[_top_on_device(torch, flat[dead], k - first)]] = True
+    kept[living] = _top_on_device(torch, flat[living], first)
+    kept[dead] = _top_on_device(torch, flat[dead], k - first)
     return kept
 
 
 def _top_on_device(torch: Any, flat: Tensor, k: int) -> Tensor:
     if k == 0:
-        return cast("Tensor", torch.empty(0, dtype=torch.int64, device=flat.device))
+        return cast("Tensor", torch.zeros_like(flat, dtype=torch.bool))
     threshold = flat.kthvalue(flat.numel() - k + 1).values
-    above = (flat > threshold).nonzero().reshape(-1)
-    tied = (flat == threshold).nonzero().reshape(-1)[: k - above.numel()]
-    return cast("Tensor", torch.cat([above, tied]))
+    above, tied = flat > threshold, flat == threshold
+    # counted on the device: a number that travelled to the host would stall the queue
+    return above | (tied & (tied.cumsum(0) <= k - above.sum()))
 
 
 def _torch_of(value: object) -> Any:

@@ -8,7 +8,9 @@ import torch
 
 from slth.errors import BadInput
 from slth.subsetsum import Problem
+from slth.subsetsum.first_hit import FirstHit
 from slth.subsetsum.meet_in_the_middle import MeetInTheMiddle
+from slth.subsetsum.torch_first_hit import TorchFirstHit
 from slth.subsetsum.torch_meet_in_the_middle import TorchMeetInTheMiddle
 from tests.subsetsum_contract import same
 
@@ -69,6 +71,32 @@ def test_they_agree_on_long_rows_and_with_a_limit(device: str) -> None:
     same(TorchMeetInTheMiddle(device=device)(long), MeetInTheMiddle()(long))
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_first_hits_are_those_that_numba_finds(kind: str, device: str) -> None:
+    rng = np.random.default_rng(34)
+    for n in (1, 3, 11, 12, 17, 26):
+        values, targets = rows_of(kind, 60, n, rng)
+        for epsilon in (0.3, 0.01, 1e-4, 1e-16):
+            for window in (1, 11, 12, 36):
+                problem = Problem(values, targets / n, epsilon * np.abs(values).max())
+                numba = FirstHit(window)(problem)
+                same(TorchFirstHit(window, device)(problem), numba)
+            shared = Problem(values[0], targets / n, epsilon)
+            same(TorchFirstHit(device=device)(shared), FirstHit()(shared))
+
+
+def test_the_device_finds_nearly_all_first_hits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the test above would pass with a search that leaves every row to the CPU."""
+    values, targets = rows_of("half of them zero", 500, 60, np.random.default_rng(35))
+    problem, left = Problem(values, targets / 60, 1e-3), []
+    rest = FirstHit.__call__
+    monkeypatch.setattr(FirstHit, "__call__", lambda s, p: left.append(p.shape[0]) or rest(s, p))
+    found = TorchFirstHit()(problem)
+    assert found.used.max() > 30  # beyond the values of which all sums are listed
+    assert sum(left) < 5
+
+
 def test_a_batch_that_does_not_fit_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     values, targets = rows_of("half of them zero", 40, 12, np.random.default_rng(33))
     whole = TorchMeetInTheMiddle()(Problem(values, targets))
@@ -76,6 +104,8 @@ def test_a_batch_that_does_not_fit_is_cut(monkeypatch: pytest.MonkeyPatch) -> No
     same(TorchMeetInTheMiddle()(Problem(values, targets)), whole)
     shared = Problem(values[0], targets)
     same(TorchMeetInTheMiddle()(shared), MeetInTheMiddle()(shared))
+    hits = Problem(values, targets, 0.01)
+    same(TorchFirstHit()(hits), FirstHit()(hits))
 
 
 @pytest.mark.parametrize("device", ["cuda:63", "gpu", "mps", "meta", ""])

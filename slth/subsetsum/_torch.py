@@ -7,12 +7,8 @@ every machine meets the same floats. All sums are signed and doubled: see the no
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from slth.errors import BadInput
 
@@ -44,14 +40,12 @@ def device_named(name: str) -> torch.device:
     return device
 
 
-def batches(rows: NDArray[np.intp], each: int, device: torch.device) -> Iterator[NDArray[np.intp]]:
-    """The rows in runs that fit the device's memory at `each` bytes a row."""
+def fitting(each: int, device: torch.device) -> int:
+    """How many rows of so many bytes fit the device's memory, at least one."""
     import torch
 
     room = torch.cuda.mem_get_info(device)[0] // SHARE if device.type == "cuda" else ON_CPU
-    step = max(1, room // each)
-    for start in range(0, len(rows), step):
-        yield rows[start : start + step]
+    return max(1, room // each)
 
 
 def first_usable(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -106,7 +100,7 @@ def nearest_signs_by_search(values: Tensor, wanted: Tensor) -> tuple[Tensor, Ten
     best_x = x.where(near == best, torch.inf).amin(1, keepdim=True)
     best_y = odd.where((best_x - odd).abs_() == best, torch.inf).amin(1, keepdim=True)
     best_even = even.where(x == best_x, torch.inf).amin(1, keepdim=True)
-    return best[:, 0], _first(even == best_even), _first(odd == -best_y)
+    return best[:, 0], first_match(even == best_even), first_match(odd == -best_y)
 
 
 def _signed_sums(values: Tensor) -> Tensor:
@@ -119,7 +113,7 @@ def _signed_sums(values: Tensor) -> Tensor:
     return sums
 
 
-def _first(match: Tensor) -> Tensor:
+def first_match(match: Tensor) -> Tensor:
     """`[R]`: the first place of each row that matches."""
     import torch
 

@@ -82,10 +82,11 @@ def _solve(
     """Masks and doubled distances of rows of which `count` usable values are looked at."""
     import torch
 
-    from slth.subsetsum._torch import ENTRY, batches, first_usable, nearest
+    from slth.subsetsum._torch import ENTRY, first_usable, fitting, nearest
 
     width = values.shape[1]
-    for some in batches(rows, ENTRY * 2 ** ((count + 1) // 2) + 32 * width, device):
+    step = fitting(ENTRY * 2 ** ((count + 1) // 2) + 32 * width, device)
+    for some in (rows[at : at + step] for at in range(0, len(rows), step)):
         own = values if len(values) == 1 else values[some]
         given = torch.tensor(own, device=device)
         wanted = torch.tensor(targets[some], device=device)

@@ -40,6 +40,7 @@ MAY_DRAW = {
     "slth/pruning/random.py": "random scores, from the seed of the context",
     "slth/nets/training.py": "initial weights and batches of trained targets",
     "slth/nets/architectures.py": "initial weights of untrained networks",
+    "slth/data/batches.py": "images and choices of images for losses",
 }
 # Who may turn counters into words: the engine of weights.
 MAY_USE_THE_ENGINE = {"slth/source.py", "slth/laws.py"}

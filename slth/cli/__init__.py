@@ -339,6 +339,86 @@ def bounds_command(
     return 0
 
 
+@main.command("collapse")
+@click.option("--arch", required=True, help="vgg16, resnet18, mlp:784,300,100,10, …")
+@click.option(
+    "--methods",
+    default="random,magnitude,snip,grasp,synflow",
+    show_default=True,
+    help="Saliencies by name, with commas between.",
+)
+@click.option("--seeds", type=click.IntRange(1), help="Networks. [default: 3; on a GPU 10]")
+@click.option(
+    "--compressions",
+    help="Of the curves: 1,10,100. [default: each decade up to N/L; on a GPU each half]",
+)
+@click.option("--shape", help="Of one input: 3,64,64. [default: the architecture's own]")
+@click.option("--classes", type=click.IntRange(1), help="Outputs. [default: 10]")
+@click.option("--init", default="kaiming_normal", show_default=True, help="Law of the weights.")
+@click.option(
+    "--data",
+    default="gaussian",
+    show_default=True,
+    help="What SNIP and GraSP look at: gaussian, digits or mnist5k.",
+)
+@click.option(
+    "--per-class",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Images of each class.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Of methods that score anew, such as synflow.",
+)
+@click.option("--device", default="cpu", show_default=True, help="Torch's name: cpu, cuda.")
+@click.option("--workers", type=click.IntRange(1), help="Processes. [default: every core; GPU 1]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for figure, table, verdicts and the store. [default: out/collapse/ARCH]",
+)
+@as_json
+def collapse_command(
+    arch: str,
+    methods: str,
+    seeds: int | None,
+    compressions: str | None,
+    shape: str | None,
+    classes: int | None,
+    init: str,
+    data: str,
+    per_class: int,
+    steps: int,
+    device: str,
+    workers: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """How far can each method prune an untrained ARCH before a layer is empty, or no path is left?
+
+    Draws the thinnest layer and the surviving flow against compression for every method, with the
+    range over seeds, marks each method's critical compression beside the largest possible one, and
+    writes figure, table and verdicts. An ARCH that there is not lists those that there are. After a
+    crash or Ctrl-C the same command goes on from where it was.
+
+    \b
+    Example:  slth collapse --arch mlp:784,300,100,10 --methods random,magnitude,synflow
+    """
+    from slth.cli import collapse, show
+    from slth.collapse.diagram import Setting
+
+    setting = Setting(arch, collapse.shape(shape), classes, init, data, per_class, steps, device)
+    folder = out or Path("out", "collapse", arch.replace(":", "-").replace(",", "-"))
+    found = collapse.run(setting, methods, seeds, compressions, workers, folder, not as_json)
+    show.show_json(found) if as_json else collapse.show(found)
+    return 0
+
+
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("name", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)

@@ -111,17 +111,24 @@ class Records:
     def table(self, path: Path) -> None:
         """Write the rows as CSV: the same bytes for any number of workers, kills and resumes.
 
-        Columns stand in order of first appearance; floats are written by their shortest exact
-        repr, lists and dicts as JSON, None as nothing.  Raises ``BadInput`` if unwritable.
+        Raises ``BadInput`` if unwritable.
         """
-        rows = list(self)
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_written(row.get(name)) for name in columns] for row in rows)
-        with write_atomically(path) as stream:
-            stream.write(text.getvalue().encode())
+        write_table(list(self), path)
+
+
+def write_table(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as CSV, columns in order of first appearance.
+
+    Floats are written by their shortest exact repr, lists and dicts as JSON, None as nothing.
+    Raises ``BadInput`` if unwritable.
+    """
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_written(row.get(name)) for name in columns] for row in rows)
+    with write_atomically(path) as stream:
+        stream.write(text.getvalue().encode())
 
 
 def _written(value: Any) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +40,29 @@ class Pensia(GadgetConstruction):
     limit: usable values a gadget that MeetInTheMiddle looks at first; the gadgets that come out
     worst of some thousands, which rule the network's error, are given more, up to DEEPEST, while
     that helps.
+    device: where subsets are sought: "cpu" by numba, any other that torch can name ("cuda") by
+    torch. The masks are the same, so neither the claim nor what a killed search left says where.
     """
 
     limit: int = field(default=22, metadata={"help": "usable values a gadget for the optimum"})
     solver: Solver | None = field(default=None, metadata={"cli": False})
+    device: str = field(
+        default="cpu", metadata={"help": "where subsets are sought: cpu, cuda, cuda:1"}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.limit <= DEEPEST:
             raise BadInput("limit", self.limit, f"1 … {DEEPEST} usable values", "lower it")
+        if self.device == "cpu":
+            return
+        if self.solver is not None:
+            raise BadInput(
+                "device", self.device, "cpu with a solver given", "give it to the solver"
+            )
+        from slth.subsetsum._torch import device_named
+
+        device_named(self.device)
 
     def find(self, half: Half) -> Kept:
         n = half.source.n[half.layer]
@@ -122,12 +136,21 @@ class Pensia(GadgetConstruction):
             return solution.mask, solution.error
         return solution.mask, np.where(solution.status == Status.SOLVED, 0.0, solution.error)
 
+    def _options(self) -> dict[str, Any]:
+        return {name: value for name, value in super()._options().items() if name != "device"}
+
     def _solver(self, half: Half, limit: int) -> Solver:
         from slth.subsetsum.first_hit import FirstHit
         from slth.subsetsum.meet_in_the_middle import MeetInTheMiddle
+        from slth.subsetsum.torch_first_hit import TorchFirstHit
+        from slth.subsetsum.torch_meet_in_the_middle import TorchMeetInTheMiddle
 
         if self.solver is not None:
             return self.solver
+        if self.device != "cpu":
+            if half.tolerance is None:
+                return TorchMeetInTheMiddle(limit, self.device, half.threads)
+            return TorchFirstHit(device=self.device, threads=half.threads)
         if half.tolerance is None:
             return MeetInTheMiddle(limit=limit, threads=half.threads)
         return FirstHit(threads=half.threads)

@@ -7,7 +7,6 @@ many as asked. Biases and normalisation layers are never pruned.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from slth.pruning._result import load_pruning as load_pruning
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from slth.pruning._rounds import Rounds
 
     Masks = Mapping[str, Tensor]  # layer name → bool of the weight's shape, True = kept
     Progress = Callable[[int, int], None]  # (steps done, steps in all)
@@ -44,11 +45,12 @@ class Saliency(ABC):
     """A score for every prunable weight; subclasses are final frozen dataclasses.
 
     data: whether it needs `Context.batch`. one_shot: whether it was published with one step;
-    otherwise with 100.
+    otherwise with 100. exact: whether scores are free of rounding.
     """
 
     data: ClassVar[bool] = False
     one_shot: ClassVar[bool] = True
+    exact: ClassVar[bool] = False
 
     @abstractmethod
     def scores(self, model: nn.Module, masks: Masks, context: Context) -> dict[str, Tensor]:
@@ -57,6 +59,12 @@ class Saliency(ABC):
         Scored at the model with the masks applied; the model is left as it was. Pruned weights may
         get any score: they rank below every living one.
         """
+
+    def rounds(self, model: nn.Module, masks: Masks, context: Context) -> Rounds:
+        """What `prune` repeats; one that can rank faster than by `scores` has its own."""
+        from slth.pruning._rounds import plain
+
+        return plain(self, model, masks, context)
 
 
 def saliencies() -> tuple[str, ...]:
@@ -96,7 +104,7 @@ def prune(
     below 1 or above N/L (N weights in L layers: beyond it some layer must be empty), on a layer
     whose own share rounds to no weight, and where the saliency's forward pass or data are missing.
     """
-    from slth.pruning import _layers, _masking, _schedule
+    from slth.pruning import _layers, _schedule
 
     found = _layers.layers(model, shortcuts)
     masks = _layers.all_kept(found)
@@ -110,17 +118,10 @@ def prune(
         )
     n = steps if steps is not None else 1 if saliency.one_shot else 100
     plan = _schedule.plan(sizes, compression, n, schedule, masking)
+    rounds = saliency.rounds(model, masks, context)
     for step, counts in enumerate(plan):
-        scores = saliency.scores(model, masks, context)
-        masks = _masking.select(scores, masks, counts)
+        rounds.keep(counts)
         if progress is not None:
             progress(step + 1, len(plan))
-    return Pruning.of(model, masks, type(saliency).__name__, compression)
-
-
-def maximal_compression(model: nn.Module, shortcuts: bool = False) -> float:
-    """N/L: the largest compression that leaves each of the L prunable layers one of N weights."""
-    from slth.pruning._layers import layers
-
-    found = layers(model, shortcuts)
-    return math.fsum(layer.module.weight.numel() for layer in found) / len(found)
+    name = type(saliency).__name__
+    return Pruning.of(model, rounds.masks(), name, compression, rounds.unresolved)

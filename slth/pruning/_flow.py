@@ -15,9 +15,10 @@ numbers, the flow is that of the one that was taken.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -75,60 +76,84 @@ def surroundings(
 
 
 def gradients(
-    model: nn.Module, around: Mapping[str, Tensor], leaves: Mapping[str, Tensor], context: Context
-) -> tuple[list[Tensor], float]:
-    """∂R/∂leaf of every leaf, up to a common power of two, and the bound γ (inf: none is known)."""
-    first = next(iter(leaves.values()))
-    tally = _Tally()
+    model: nn.Module,
+    around: Mapping[str, Tensor],
+    leaves: Mapping[str, Tensor],
+    context: Context,
+    take: Callable[[int, Tensor], None],
+) -> float:
+    """Hand ∂R/∂leaf, flat and up to one power of two, to `take` as soon as it is known.
+
+    take: gets the leaf's number and the derivative, which is freed on return, so that only one at a
+    time needs memory; leaves without influence are left out. Gives the bound γ, inf if unknown.
+    """
+    first, tally = next(iter(leaves.values())), _Tally()
     x = torch.ones((1, *context.shape), dtype=first.dtype, device=first.device)
-    for leaf in leaves.values():
-        leaf.requires_grad_()
     with ExitStack() as stack:
         stack.enter_context(mode(model, training=False))
         stack.enter_context(torch.enable_grad())
         if first.device.type == "cuda":  # TF32 would round to 11 bits
             stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
+
+        def taken(i: int, leaf: Tensor) -> None:
+            assert leaf.grad is not None
+            grad, leaf.grad = leaf.grad, None
+            take(i, grad.reshape(-1))
+
+        for i, leaf in enumerate(leaves.values()):
+            hook = leaf.requires_grad_().register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                partial(taken, i)
+            )
+            stack.callback(hook.remove)
         out = run(model, {**around, **leaves}, Scaled.of(x, 0, tally))
-        if isinstance(out, Scaled):
-            flow, unknown = out.value, False
-        else:
-            flow, unknown = out, True
-        total = flow.sum()
-        found: Sequence[Tensor | None] = [None] * len(leaves)
-        if total.requires_grad:
-            found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
-    grads = [
-        torch.zeros_like(leaf) if grad is None else grad.contiguous()
-        for grad, leaf in zip(found, leaves.values(), strict=True)
-    ]
-    rounded = (tally.roundings + flow.numel() + len(leaves) + 4) * torch.finfo(first.dtype).eps / 2
-    return grads, math.inf if unknown or rounded >= 0.5 else rounded / (1 - rounded)
+        flow = out.value if isinstance(out, Scaled) else out
+        if flow.requires_grad:
+            torch.autograd.backward(flow.sum())
+    roundings = tally.roundings if isinstance(out, Scaled) else math.inf
+    rounded = (roundings + flow.numel() + len(leaves) + 4) * torch.finfo(first.dtype).eps / 2
+    return math.inf if rounded >= 0.5 else rounded / (1 - rounded)
 
 
 def scores(model: nn.Module, masks: Masks, context: Context, options: Options) -> dict[str, Tensor]:
     """One pass: the scores of the layers in `masks`, up to a common power of two.
 
-    Raises BadInput where the flow is not finite even so, which some activations bring about.
+    Raises BadInput where the flow is not finite even in float64, as some activations make it.
     """
     found = [layer for layer in layers(model, shortcuts=True) if layer.name in masks]
-    double = options.double
-    while True:
-        dtype = dtype_for(found, double)
-        leaves = {}
-        for layer in found:
-            held = strengths(layer.module.weight, options.power, dtype)
-            leaves[layer.parameter] = held.mul_(masks[layer.name])
-        around = surroundings(model, list(leaves), options, dtype)
-        grads, _ = gradients(model, around, leaves, context)
-        result = {
-            layer.name: grad.mul_(held.detach()).abs_()
-            for layer, grad, held in zip(found, grads, leaves.values(), strict=True)
-        }
-        if all(bool(score.isfinite().all()) for score in result.values()):
-            return result
-        if dtype == torch.float64:
-            raise not_finite()
-        double = True
+    dtype = dtype_for(found, options.double)
+    result = _scores(model, found, masks, context, options, dtype)
+    if not _finite(result) and dtype != torch.float64:
+        result = _scores(model, found, masks, context, options, torch.float64)
+    if not _finite(result):
+        raise not_finite()
+    return result
+
+
+def _scores(
+    model: nn.Module,
+    found: Sequence[Layer],
+    masks: Masks,
+    context: Context,
+    options: Options,
+    dtype: torch.dtype,
+) -> dict[str, Tensor]:
+    leaves = {}
+    for layer in found:
+        held = strengths(layer.module.weight, options.power, dtype)
+        leaves[layer.parameter] = held.mul_(masks[layer.name])
+    result = {layer.name: torch.zeros_like(layer.module.weight, dtype=dtype) for layer in found}
+    weights = [leaf.reshape(-1) for leaf in leaves.values()]
+    lines = [score.reshape(-1) for score in result.values()]
+
+    def take(i: int, grad: Tensor) -> None:
+        lines[i].copy_(grad.mul_(weights[i]).abs_())
+
+    gradients(model, surroundings(model, list(leaves), options, dtype), leaves, context, take)
+    return result
+
+
+def _finite(scores: Mapping[str, Tensor]) -> bool:
+    return all(bool(score.isfinite().all()) for score in scores.values())
 
 
 def not_finite() -> BadInput:

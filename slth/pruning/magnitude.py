@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from slth.pruning import Context, Saliency
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Magnitude(Saliency):
     """|θ|."""
+
+    exact: ClassVar[bool] = True
 
     def scores(self, model: nn.Module, masks: Masks, context: Context) -> dict[str, Tensor]:
         modules = dict(model.named_modules())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Random(Saliency):
     """Every set of so many weights is equally likely; `Context.seed` picks one."""
+
+    exact: ClassVar[bool] = True
 
     def scores(self, model: nn.Module, masks: Masks, context: Context) -> dict[str, Tensor]:
         import torch

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from slth.pruning import Masks
+    from slth.pruning._rounds import Rounds
 
 
 @final
@@ -30,3 +31,8 @@ class SynFlow(Saliency):
         from slth.pruning import _flow
 
         return _flow.scores(model, masks, context, _flow.Options(1, self.biases, self.double))
+
+    def rounds(self, model: nn.Module, masks: Masks, context: Context) -> Rounds:
+        from slth.pruning import _flow, _rounds
+
+        return _rounds.flow(model, masks, context, _flow.Options(1, self.biases, self.double))

@@ -1,0 +1,150 @@
+"""What `prune` repeats: score, rank, remove. One way for every saliency, a faster one for flow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from slth.pruning import _flow, _masking
+from slth.pruning._flow import Options
+from slth.pruning._layers import layers
+from slth.pruning._ranking import OnCpu, OnDevice, Ranking, living_scores
+
+if TYPE_CHECKING:
+    from slth.pruning import Context, Masks, Saliency
+    from slth.pruning._schedule import Counts
+
+SINKING = 2.0**-100  # of float32 thresholds: below it products may have fallen out of range
+
+
+class Rounds(Protocol):
+    """unresolved: decisions that rounding could have turned so far, None if no bound is known."""
+
+    unresolved: int | None
+
+    def keep(self, counts: Counts) -> None:
+        """Score what lives and keep so many: one number for all layers together or one each."""
+
+    def masks(self) -> dict[str, Tensor]:
+        """What lives."""
+
+
+@dataclass
+class _Plain:
+    """Every round asks the saliency for all scores."""
+
+    saliency: Saliency
+    model: nn.Module
+    alive: Masks
+    context: Context
+    unresolved: int | None
+
+    def keep(self, counts: Counts) -> None:
+        scores = self.saliency.scores(self.model, self.alive, self.context)
+        self.alive = _masking.select(scores, self.alive, counts)
+
+    def masks(self) -> dict[str, Tensor]:
+        return dict(self.alive)
+
+
+def plain(saliency: Saliency, model: nn.Module, masks: Masks, context: Context) -> Rounds:
+    return _Plain(saliency, model, masks, context, 0 if saliency.exact else None)
+
+
+def flow(model: nn.Module, masks: Masks, context: Context, options: Options) -> Rounds:
+    """Rounds of synaptic flow, which hold only living weights and their indices."""
+    return _Flow(model, masks, context, options)
+
+
+class _Flow:
+    """Absolute weights, pruned ones zero, and the places and scores of the living ones.
+
+    Weights, places and scores, of four bytes each in float32, are all that lasts.
+    """
+
+    def __init__(self, model: nn.Module, masks: Masks, context: Context, options: Options) -> None:
+        found = [layer for layer in layers(model, shortcuts=True) if layer.name in masks]
+        self.model, self.context, self.options = model, context, options
+        self.names = {layer.name: layer.parameter for layer in found}
+        self.dtype = _flow.dtype_for(found, options.double)
+        self.leaves, self.index, self.room = {}, [], []
+        for layer in found:
+            mask = masks[layer.name]
+            held = _flow.strengths(layer.module.weight, options.power, self.dtype).mul_(mask)
+            self.leaves[layer.parameter] = held
+            self.index.append(_places(mask))
+            self.room.append(torch.empty_like(self.index[-1], dtype=self.dtype))
+        self.around = _flow.surroundings(model, list(self.leaves), options, self.dtype)
+        self.unresolved: int | None = 0
+
+    def keep(self, counts: Counts) -> None:
+        if self._keep(counts, self.leaves, self.around):
+            return
+        if self.dtype == torch.float64:
+            raise _flow.not_finite()
+        wide = _flow.surroundings(self.model, list(self.leaves), self.options, torch.float64)
+        leaves = {name: leaf.detach().double() for name, leaf in self.leaves.items()}
+        if not self._keep(counts, leaves, wide):
+            raise _flow.not_finite()
+
+    def masks(self) -> dict[str, Tensor]:
+        found = {}
+        for (name, parameter), index in zip(self.names.items(), self.index, strict=True):
+            leaf = self.leaves[parameter]
+            mask = torch.zeros(leaf.numel(), dtype=torch.bool, device=leaf.device)
+            mask[index] = True
+            found[name] = mask.reshape(leaf.shape)
+        return found
+
+    def _keep(self, counts: Counts, leaves: dict[str, Tensor], around: dict[str, Tensor]) -> bool:
+        """Whether it could be done in the leaves' type: scores finite, thresholds not too small."""
+        scores, bound = self._scores(leaves, around)
+        each = range(len(scores))
+        groups = [slice(None)] if len(counts) == 1 else [slice(i, i + 1) for i in each]
+        kind: type[Ranking] = OnCpu if scores[0].device.type == "cpu" else OnDevice
+        ranked = [kind(scores[g], self.index[g]) for g in groups]
+        thresholds = [r.threshold(k) for r, k in zip(ranked, counts, strict=True)]
+        limit = SINKING if scores[0].dtype == torch.float32 else 0.0
+        if not all(limit <= t < math.inf for t in thresholds):
+            return False
+        weights = _flat(self.leaves)
+        for group, r in zip(groups, ranked, strict=True):
+            if bound == math.inf:
+                self.unresolved = None
+            elif self.unresolved is not None:
+                self.unresolved += r.unresolved(bound)
+            self.index[group] = r.keep(weights[group])
+        return True
+
+    def _scores(
+        self, leaves: dict[str, Tensor], around: dict[str, Tensor]
+    ) -> tuple[list[Tensor], float]:
+        weights = _flat(leaves)
+        found = []
+        for places, space, weight in zip(self.index, self.room, weights, strict=True):
+            # zeros stand for layers that the output does not depend on
+            usable = space if space.dtype == weight.dtype else space.to(weight.dtype)
+            found.append(usable[: places.numel()].zero_())
+
+        def take(i: int, gradient: Tensor) -> None:
+            found[i] = living_scores(gradient, weights[i], self.index[i], found[i])
+
+        bound = _flow.gradients(self.model, around, leaves, self.context, take)
+        return found, bound
+
+
+def _flat(leaves: dict[str, Tensor]) -> list[Tensor]:
+    return [leaf.detach().reshape(-1) for leaf in leaves.values()]
+
+
+def _places(mask: Tensor) -> Tensor:
+    """Where it is True, in four bytes each where that will do."""
+    if bool(mask.all()):
+        whole = mask.numel() < 1 << 31
+        kind = torch.int32 if whole else torch.int64
+        return torch.arange(mask.numel(), dtype=kind, device=mask.device)
+    return mask.reshape(-1).nonzero().reshape(-1).int()

@@ -419,6 +419,17 @@ def test_first_hit_says_none_only_when_it_looked_at_everything() -> None:
     assert (FirstHit()(Problem(values, [99.0] * 8, 0.1)).status == Status.NONE_EXISTS).all()
 
 
+def test_first_hit_decides_targets_a_last_digit_out_of_reach() -> None:
+    """Within one window nothing is given up where sums are exact, however near the border."""
+    targets = np.array([-2.0, 3.0, -1.0])
+    for side, status in ((0.0, Status.NONE_EXISTS), (np.inf, Status.SOLVED)):
+        epsilon = np.nextafter(np.array([2.0, 2.0, 1.0]), side)
+        solution = FirstHit()(Problem([1.0, 0.0], targets, epsilon))
+        assert (solution.status == status).all()
+    exact = FirstHit()(Problem([1.0, 0.0], targets, [2.0, 2.0, 1.0]))
+    assert (exact.status == Status.SOLVED).all()
+
+
 def test_first_hit_passes_over_sums_that_only_look_exact() -> None:
     """0.1 + 0.2 is within a rounding of 0.3 but 2.8e-17 off, so the third value must be met."""
     solution = FirstHit()(Problem([0.1, 0.2, 0.3], [0.3], 1e-17))

@@ -579,6 +579,8 @@ def first_hit_rows(values, targets, epsilon, window, capacity, mask, used, lower
                 bound = abs(target) * 2.0**-50
             if not _in_reach(packed, count, rest, tolerance, bound):
                 rest = _take_all(mask[row], packed, place, count, rest)
+                if first and begin == n:
+                    lower[row] = abs(rest) - bound
                 continue
             hit, nearest, rest = _search(
                 own,

@@ -278,6 +278,9 @@ nasty = st.one_of(
 )
 
 
+NEED_EPSILON = {"first_hit", "minimum_cardinality", "torch_first_hit"}
+
+
 @QUICK
 @given(
     st.lists(nasty, min_size=1, max_size=8),
@@ -293,7 +296,7 @@ def test_no_false_claim_on_adversarial_floats(
             solver: Solver = ExactlyK(2)
             check_solution(problem, solver(problem), lambda k: k == 2)
             continue
-        if name == "highs" or (epsilon is None and name in ("first_hit", "minimum_cardinality")):
+        if name == "highs" or (epsilon is None and name in NEED_EPSILON):
             continue
         check_solution(problem, load(name)()(problem))
 

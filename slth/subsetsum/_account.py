@@ -15,6 +15,8 @@ from slth.errors import BadInput
 from slth.subsetsum import Floats, Problem, Solution, Status
 from slth.threads import chunks, workers
 
+MANY = 1 << 15  # rows of which a bound is looked up by several threads
+
 
 def spread(total: int, work: Callable[[int, int], object], threads: int | None = None) -> None:
     """Call work(start, stop) over `[0, total)` on several threads; work must release the GIL."""
@@ -110,7 +112,11 @@ def bounds(values: Floats, targets: Floats, rows: NDArray[np.intp]) -> Floats:
     from slth.subsetsum._kernels import rounding_bounds
 
     bound = np.empty(len(rows))
-    rounding_bounds(values, targets, rows, bound)
+
+    def work(start: int, stop: int) -> None:
+        rounding_bounds(values, targets, rows[start:stop], bound[start:stop])
+
+    spread(len(rows), work, None if len(rows) >= MANY else 1)
     return bound
 
 

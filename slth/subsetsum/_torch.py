@@ -53,6 +53,10 @@ def first_usable(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
     Each row of values `[R, n]` must have so many.
     """
+    import torch
+
+    if count == values.shape[1]:
+        return values, torch.arange(count, device=values.device).expand_as(values)
     usable = values != 0
     taken = usable & (usable.cumsum(1) <= count)
     place = taken.nonzero()[:, 1].reshape(len(values), count)

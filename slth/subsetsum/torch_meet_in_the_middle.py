@@ -47,7 +47,7 @@ class TorchMeetInTheMiddle(Solver):
         if self.limit is not None and not 0 <= self.limit <= MOST:
             raise BadInput("limit", self.limit, f"0 to {MOST}, or None", "choose a smaller prefix")
         device = device_named(self.device)
-        usable = np.count_nonzero(values, axis=1)
+        usable = _usable(values)
         if self.limit is None and usable.max() > MOST:
             raise BadInput(
                 "values",
@@ -70,6 +70,13 @@ class TorchMeetInTheMiddle(Solver):
         return finish(problem, mask, lower, threads=self.threads)
 
 
+def _usable(values: Floats) -> NDArray[np.intp]:
+    """How many values of each row are not zero; counting row by row is slow and rarely needed."""
+    if np.count_nonzero(values) == values.size:
+        return np.full(len(values), values.shape[1])
+    return np.asarray(np.count_nonzero(values, axis=1))
+
+
 def _solve(
     values: Floats,
     targets: Floats,
@@ -84,17 +91,21 @@ def _solve(
 
     from slth.subsetsum._torch import ENTRY, first_usable, fitting, nearest
 
-    width = values.shape[1]
+    width, every = values.shape[1], len(rows) == len(targets)
     step = fitting(ENTRY * 2 ** ((count + 1) // 2) + 32 * width, device)
-    for some in (rows[at : at + step] for at in range(0, len(rows), step)):
-        own = values if len(values) == 1 else values[some]
-        given = torch.tensor(own, device=device)
-        wanted = torch.tensor(targets[some], device=device)
+    found = []
+    for at in range(0, len(rows), step):
+        some = slice(at, at + step) if every else rows[at : at + step]
+        given = torch.tensor(values if len(values) == 1 else values[some], device=device)
+        wanted = 2.0 * torch.tensor(targets[some], device=device)
         packed, place = first_usable(given, count)
         total = packed.new_zeros(len(packed))
         for column in packed.unbind(1):  # from left to right, as on the CPU
             total = total + column
-        near, plus = nearest(packed, 2.0 * wanted - total)
-        kept = torch.zeros((len(some), width), dtype=torch.bool, device=device)
-        kept.scatter_(1, place.expand(len(some), -1), plus)
+        near, kept = nearest(packed, wanted - total)
+        if count < width:
+            plus, kept = kept, torch.zeros((len(wanted), width), dtype=torch.bool, device=device)
+            kept.scatter_(1, place.expand(len(wanted), -1), plus)
+        found.append((some, kept, near))
+    for some, kept, near in found:  # only now, for fetching a result waits until it is there
         mask[some], distance[some] = kept.cpu().numpy(), near.cpu().numpy()

@@ -39,7 +39,7 @@ def records() -> list[dict]:
 
 def test_the_grid_has_a_cell_a_scoring() -> None:
     grid = diagram.cells(diagram.Setting(ARCH), METHODS, range(2), [1.0, 10.0])
-    assert len(grid) == 2 * (1 + 1 + 3)
+    assert len(grid) == 2 * (1 + 1 + 2)
     assert sum(cell["limit"] for cell in grid) == 2 * 3
     assert diagram.exponents(1500, 1) == [1, 10, 100, 1000, 1500]
     assert diagram.exponents(1000, 2) == pytest.approx([1, 10**0.5, 10, 10**1.5, 100, 10**2.5, 1e3])

@@ -249,7 +249,7 @@ class TestCritical:
             found = rescored(run, 10**6, 5)
             assert found.size == 10**6
             for limit, kept in zip(limits, (found.kept_layers, found.kept_path), strict=True):
-                assert limit < kept <= max(1.05 * (limit + 1), limit + 1)
+                assert limit < kept <= max(10**0.05 * (limit + 1), limit + 1)
             assert len(set(runs)) == len(runs)
         assert rescored(lambda kept: Collapse({"a": (kept, 9)}, True), 9, 3) == Critical(9, 3, 3)
 

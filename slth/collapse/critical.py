@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from slth.pruning import Masks
 
-RESOLUTION = 1.05  # of a bisection over runs: a fiftieth of a decade
+RESOLUTION = 10**0.05  # of a bisection over runs: a twentieth of a decade
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The collapse diagram: what each pruning method leaves of an architecture at every compression.
 
 A grid of cells for `slth.sweep`. A method of a single shot is one cell a seed, since one scoring
-gives every mask; a method that scores anew on the way is a cell for each seed and compression, and
-one more for its critical compression.
+gives every mask; a method that scores anew on the way is a cell for each seed and compression, the
+last of which looks for its critical compression too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from slth.collapse import Maximal, collapse, critical, maximal
+from slth.collapse import Collapse, Maximal, collapse, critical, maximal
 from slth.errors import BadInput
 from slth.mask import count_for
 
@@ -92,7 +92,7 @@ def exponents(largest: float, per_decade: int) -> list[float]:
 def cells(
     setting: Setting, methods: Sequence[str], seeds: Sequence[int], compressions: Sequence[float]
 ) -> list[Row]:
-    """The grid: parameters of `cell` for every method and seed."""
+    """The grid: parameters of `cell` for every method and seed; at least one compression."""
     from slth.pruning import load
 
     shared, found = asdict(setting), []
@@ -101,7 +101,8 @@ def cells(
             if load(method).one_shot:
                 parts = [(list(compressions), True)]
             else:
-                parts = [([c], False) for c in compressions] + [([], True)]
+                *others, last = compressions
+                parts = [([c], False) for c in others] + [([last], True)]
             for points, limit in parts:
                 found.append({**shared, "method": method, "seed": seed, "compressions": points,
                               "limit": limit})  # fmt: skip
@@ -143,31 +144,35 @@ def cell(
         def left(compression: float) -> Masks:
             return prune(model, saliency, compression, context=context, steps=setting.steps).masks
 
-    points = [point(model, left(c), context, c, whole) for c in compressions]
+    points, known = [], {}
+    for compression in compressions:
+        kept = left(compression)
+        state = collapse(model, kept, context.shape)
+        known[state.kept] = state
+        flow = log_flow(model, kept, context) - whole if state.path else -math.inf
+        points.append(point(state, compression, flow))
     found = None
     if limit and saliency.one_shot:
         found = critical.single_shot(model, nested, context.shape)
     elif limit:
         found = critical.rescored(
-            lambda kept: collapse(model, left(size / kept), context.shape), size, len(masks)
+            lambda kept: known.get(kept) or collapse(model, left(size / kept), context.shape),
+            size,
+            len(masks),
         )
     return {"points": points, "critical": None if found is None else asdict(found)}
 
 
-def point(
-    model: nn.Module, masks: Masks, context: Context, compression: float, whole: float
-) -> Row:
-    """What the masks leave; flow: log10 of R over the unpruned network's, None without a path."""
-    found = collapse(model, masks, context.shape)
-    flow = log_flow(model, masks, context) - whole if found.path else None
+def point(state: Collapse, compression: float, flow: float) -> Row:
+    """What is left as the table has it; flow: log10 of R over the unpruned network's."""
     return {
         "compression": compression,
-        "kept": found.kept,
-        "fewest": found.fewest,
-        "thinnest": found.thinnest,
-        "empty": len(found.empty),
-        "path": found.path,
-        "flow": None if flow is None or flow == -math.inf else flow,
+        "kept": state.kept,
+        "fewest": state.fewest,
+        "thinnest": state.thinnest,
+        "empty": len(state.empty),
+        "path": state.path,
+        "flow": flow if math.isfinite(flow) else None,
     }
 
 
@@ -194,11 +199,10 @@ def log_flow(model: nn.Module, masks: Masks, context: Context) -> float:
 
 
 def rows(records: Sequence[Row]) -> Iterator[Row]:
-    """A row for each method, seed and compression, as the table has them."""
+    """A row for each architecture, method, seed and compression, as the table has them."""
     for record in records:
-        for found in record["points"]:
-            yield {"arch": record["arch"], "method": record["method"], "seed": record["seed"],
-                   **found}  # fmt: skip
+        shared = {key: record[key] for key in ("arch", "method", "steps", "seed")}
+        yield from ({**shared, **found} for found in record["points"])
 
 
 def limits(records: Sequence[Row], method: str) -> list[critical.Critical]:

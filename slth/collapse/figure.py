@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
 def figure(records: Sequence[Row], points: Sequence[Row], most: Maximal, title: str) -> Figure:
     """Medians over seeds in their whole range against compression; N/L is the dotted line."""
-    fig, (fewest, flow, critical) = plot.figure(1, 3, wide=True, height=2.9)
+    fig, axes = plot.figure(1, 3, wide=True, height=2.9)
+    draw(axes, records, points, most)
+    legend(fig, axes[0])
+    fig.suptitle(title, fontsize=plot.FONT)
+    return fig
+
+
+def draw(
+    axes: Sequence[Axes], records: Sequence[Row], points: Sequence[Row], most: Maximal
+) -> None:
+    """The three panels of one architecture."""
+    fewest, flow, critical = axes
     methods = list(dict.fromkeys(record["method"] for record in records))
     for series, method in enumerate(methods):
         mine = [row for row in points if row["method"] == method]
@@ -27,9 +38,9 @@ def figure(records: Sequence[Row], points: Sequence[Row], most: Maximal, title: 
         against(flow, mine, "flow", method, series)
     fewest.set_yscale("symlog", linthresh=1, linscale=0.5)
     fewest.set(ylim=(-0.3, None), ylabel="fewest weights in a layer [1]")
-    flow.set_ylabel("log10 of the flow that survives [1]")
+    flow.set_ylabel("log10 of surviving flow [1]")
     marks(critical, records, methods)
-    for ax in (fewest, flow, critical):
+    for ax in axes:
         plot.log_scale(ax, "x")
         ax.set(xlabel="compression [1]", xlim=(0.7, 2 * most.by_layers))
         ax.axvline(most.by_layers, color="0.4", linestyle=":", linewidth=1.0)
@@ -37,11 +48,13 @@ def figure(records: Sequence[Row], points: Sequence[Row], most: Maximal, title: 
         "N/L", (most.by_layers, 1.0), xycoords=("data", "axes fraction"), xytext=(-2, -1),
         textcoords="offset points", ha="right", va="top", fontsize=plot.SMALL,
     )  # fmt: skip
-    handles, labels = fewest.get_legend_handles_labels()
+
+
+def legend(fig: Figure, ax: Axes) -> None:
+    """One legend for all panels, below them."""
+    handles, labels = ax.get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False,
                fontsize=plot.SMALL, handlelength=2.6)  # fmt: skip
-    fig.suptitle(title, fontsize=plot.FONT)
-    return fig
 
 
 def against(ax: Axes, mine: Sequence[Row], key: str, label: str, series: int) -> None:

@@ -12,10 +12,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from sims import _bench_gpu
 from slth.cli import main
 from slth.construct import _pieces
 from slth.construct.pensia import Pensia
 from slth.errors import BadInput
+from slth.subsetsum import Problem
 from slth.subsetsum.greedy import Greedy
 from slth.subsetsum.meet_in_the_middle import MeetInTheMiddle
 from slth.target import Target
@@ -89,3 +91,16 @@ def test_what_a_device_cannot_do_is_one_line() -> None:
     )
     assert done.exit_code == 2
     assert "no option --device; the construction malach has" in done.stderr
+
+
+def test_the_bench_says_why_it_did_not_run_and_compares_masks_where_it_does() -> None:
+    if NO_GPU:
+        only = list(_bench_gpu.timings("cuda"))
+        assert [row.seconds for row in only] == [None]
+        assert only[0].shown().endswith("sees no CUDA device here")
+    first, *_ = _bench_gpu.timings("cpu", rows=20, repeats=1)
+    assert first.seconds is not None
+    assert first.note.endswith(", 0 masks or errors differ from numba's")
+    problem = Problem([0.5, 0.25], [0.5, 0.25])
+    a, b = (MeetInTheMiddle(limit=limit)(problem) for limit in (1, 2))
+    assert _bench_gpu.differing(a, b) == 1

@@ -270,6 +270,7 @@ CHANGES = {
 }
 UNIT = {"biases", "heads", "kernels", "norm", "radius"}
 ASKED: dict[str, set[str] | None] = {  # None: about targets of another kind
+    "Assigned": UNIT,
     "Attention(form='keys')": None,
     "Attention(form='values')": None,
     "Attention(form='product')": {"biases", "heads", "kernels", "norm"},

@@ -23,9 +23,9 @@ from slth.bounds.random_subset_sum import (
     MIXTURE,
     WIDEST,
     RandomSubsetSum,
-    _extra_values,
     _kept_product,
     _kept_uniform,
+    extra_values,
     min_trials,
     n_rss,
     n_rss_product,
@@ -104,7 +104,7 @@ class TestCounts:
             assert n_rss(0.5, 0.01) == n_rss(0.7, 0.01) == 0
             assert n_rss_reach(0.1, 0.5, 0.01) == n_rss(0.1, 0.01)
             assert n_rss_product(1.0, 0.1) == 0
-            assert n_rss_reach(0.6, 2.0, 0.1) == _extra_values(2.0, 0.5 * 0.1)
+            assert n_rss_reach(0.6, 2.0, 0.1) == extra_values(2.0, 0.5 * 0.1)
             wide = TargetClass((1, 1), False, (9.0,), (9.0,), 1.0)
             assert RandomSubsetSum().evaluate(wide, 0.1, 0.1) > RandomSubsetSum().evaluate(
                 unit_class(1, 1), 0.1, 0.1
@@ -214,7 +214,7 @@ class TestReach:
     @pytest.mark.parametrize(("reach", "delta"), [(0.6, 0.3), (2.0, 0.01), (9.0, 1e-6)])
     def test_extra_values_in_thirty_digits(self, reach, delta):
         with mpmath.workdps(30):
-            m = _extra_values(reach, delta)
+            m = extra_values(reach, delta)
             exponents = [log_chernoff(kept_uniform, reach - 0.5, k) for k in (m, m - 1)]
             assert 2 * mpmath.exp(exponents[0]) <= delta * (1 + 1e-3)
             assert 2 * mpmath.exp(exponents[1]) > delta
@@ -240,7 +240,7 @@ class TestReach:
                 count += max(ends) > 0.5
             return count
 
-        m = _extra_values(reach, delta)
+        m = extra_values(reach, delta)
         assert not too_low(stray(m), 2000, delta)
         assert too_low(stray(m // 3), 2000, delta)
 
@@ -251,7 +251,7 @@ class TestReach:
                 shares = [Fraction(k, 100) for k in (50, 20, 10, 5, 2)]
                 sums = [
                     n_rss(0.1, float((1 - s) * Fraction(delta)))
-                    + _extra_values(reach, float(s * Fraction(delta)))
+                    + extra_values(reach, float(s * Fraction(delta)))
                     for s in shares
                 ]
                 assert n_rss_reach(0.1, reach, delta) == min(sums)

@@ -77,7 +77,7 @@ def n_rss(tolerance: float, delta: float, method: Method = "dynamic") -> int:
     tolerance, delta = float(check_epsilon(tolerance)), check_delta(delta)
     if tolerance >= 0.5:
         return 0  # the empty set
-    if not _dynamic(tolerance, delta, method):
+    if not by_program(tolerance, delta, method):
         return _phases(tolerance, delta)
     from slth.bounds._coverage import program
 
@@ -90,11 +90,11 @@ def n_rss_reach(tolerance: float, reach: float, delta: float, method: Method = "
     tolerance, delta = float(check_epsilon(tolerance)), check_delta(delta)
     if reach <= 0.5 or reach <= tolerance:
         return n_rss(min(tolerance, 1.0), delta, method)
-    if not _dynamic(tolerance, delta, method):
+    if not by_program(tolerance, delta, method):
         extra = math.ceil(2 * reach - 1)
         return n_rss(tolerance, delta / 2, "phases") + min_trials(0.25, extra, delta / 4)
     found = [
-        n_rss(tolerance, (1 - share) * delta) + _extra_values(reach, share * delta)
+        n_rss(tolerance, (1 - share) * delta) + extra_values(reach, share * delta)
         for share in SHARES
     ]
     if reach <= WIDEST and tolerance < reach:
@@ -120,7 +120,7 @@ def n_rss_product(
     if reach <= tolerance:
         return 0
     probability = scale * math.log(2)
-    if not _dynamic(tolerance, delta, method):
+    if not by_program(tolerance, delta, method):
         usable = n_rss_reach(2 * tolerance, 2 * reach, delta / 2, "phases")
         return min_trials(probability, usable, delta / 2) if usable else 0
     if reach <= 1:
@@ -152,7 +152,8 @@ def ceil_up(value: float) -> int:
     return math.ceil(value * (1 + MARGIN))
 
 
-def _dynamic(tolerance: float, delta: float, method: Method) -> bool:
+def by_program(tolerance: float, delta: float, method: Method) -> bool:
+    """Whether the program is asked, not the formula."""
     if method not in ("dynamic", "phases"):
         raise BadInput("method", method, "'dynamic' or 'phases'", "pick one of these")
     return method == "dynamic" and tolerance >= DYNAMIC[0] and delta >= DYNAMIC[1]
@@ -199,8 +200,9 @@ def _least_products(tolerance: float, delta: float, reach: float, scale: float) 
     return _least(enough, 0)
 
 
-def _extra_values(reach: float, delta: float) -> int:
-    """m: with probability >= 1 − δ, m uniform values bring [−reach, reach] into [−1/2, 1/2]."""
+def extra_values(reach: float, delta: float) -> int:
+    """m: with probability >= 1 − δ, m uniform values bring [−reach, reach] into [−1/2, 1/2]: the
+    positive ones add up to reach − 1/2 at least, the negative ones likewise."""
 
     def enough(m: int) -> bool:
         return _too_small(_kept_uniform, reach - 0.5, m) <= delta * (1 - MARGIN)

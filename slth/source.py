@@ -48,6 +48,50 @@ class Role(IntEnum):
     IN = 0
     OUT = 1
     BIAS = 2
+    DENSE = 3  # a weight of any network, see `dense`
+    DENSE_BIAS = 4
+
+
+def dense(
+    seed: int,
+    layer: int,
+    shape: tuple[int, ...],
+    law: Law,
+    *,
+    bias: bool = False,
+    generation: int = 0,
+) -> Floats:
+    """The random weight `[out, in]` or `[out, in, rows, columns]` of one layer of any network.
+
+    Or, with `bias`, its bias `[out]`. layer: the layer's number in that network, from 0. Word 0 is
+    input div 4, word 1 the output, word 2 = 65536·row + column, word 3 = 256·layer + role: a
+    narrower layer or a smaller kernel is a corner of any larger one. generation: of weights that
+    are drawn anew; each has a key of its own (SeedSequence's child of that number; the seed's own
+    for 0).
+    """
+    from slth import philox
+
+    fits = len(shape) == 1 if bias else len(shape) in (2, 4)
+    if not fits or min(shape) < 1 or max(shape[:2]) >= LIMIT or max(shape[2:], default=1) > 65536:
+        allowed = "[out, in] or [out, in, rows, columns]; of a bias, [out]"
+        raise BadInput("shape", shape, allowed, "draw linear and two-dimensional layers only")
+    spawn = (generation,) if generation else ()
+    state = np.random.SeedSequence(_integer("seed", seed), spawn_key=spawn).generate_state(2)
+    role = Role.DENSE_BIAS if bias else Role.DENSE
+    rows, columns = shape[2:] if len(shape) == 4 else (1, 1)
+    drawn = np.empty((rows, columns, *(shape[:2] if not bias else (shape[0], 1))))
+    for row in range(rows):
+        philox.fill(
+            state.astype(np.uint64),
+            np.uint64(256 * layer + 2 * role),
+            row << 16,
+            0,
+            0,
+            (law.code, *law.params),
+            *tables(),
+            drawn[row],
+        )
+    return np.ascontiguousarray(drawn.transpose(2, 3, 0, 1)).reshape(shape)
 
 
 @dataclass(frozen=True)

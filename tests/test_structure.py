@@ -28,6 +28,7 @@ ROOMS = {
     "construct": "Construction",
     "bounds": "Bound",
     "pruning": "Saliency",
+    "supermask": "MaskSearch",
 }
 PLAIN = {"certify", "cli", "collapse", "data", "nets", "stats", "sweep"}
 
@@ -39,6 +40,9 @@ MAY_DRAW = {
     "slth/stats/curves.py": "synthetic curves and resampling for the law fits",
     "slth/pruning/random.py": "random scores, from the seed of the context",
     "slth/nets/training.py": "initial weights and batches of trained targets",
+    "slth/supermask/__init__.py": "uniform scores and draws, from the search's generators",
+    "slth/supermask/_run.py": "the search's generators: scores, batches and noise, by epoch",
+    "slth/supermask/_objectives.py": "points of a domain to approximate a target on",
     "slth/nets/architectures.py": "initial weights of untrained networks",
     "slth/data/batches.py": "images and choices of images for losses",
 }

@@ -1,0 +1,193 @@
+"""What a mask search gives back: masks, what they are masks of, and how the search went."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slth.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """loss: mean over the epoch's batches; measures: of the judged examples after it."""
+
+    loss: float
+    measures: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Masks over the frozen weights of one model, measured.
+
+    masks: parameter name (`0.weight`) → bool tensor of its shape, True = kept. The network is
+    scale · weight ⊙ mask (the weight's sign where `signs`), one factor of `scales` a parameter.
+    density: the fraction asked for. source: what the weights were drawn from, None for a model's
+    own. weights: a hash of them. statistics: the model's buffers. generations: for weights that
+    were drawn anew, which drawing each is of. history: one entry an epoch. measures: of the judged
+    examples with these masks, the headline first. notes: what was done with biases and
+    normalisation. stopped: why before the end, or None.
+    """
+
+    masks: Mapping[str, Tensor]
+    method: str
+    settings: Mapping[str, Any]
+    density: float
+    seed: int
+    source: Mapping[str, Any] | None
+    weights: str
+    scales: Mapping[str, float]
+    signs: bool
+    statistics: Mapping[str, Tensor]
+    generations: Mapping[str, Tensor]
+    history: tuple[Epoch, ...]
+    measures: Mapping[str, float]
+    seconds: float
+    notes: tuple[str, ...] = ()
+    stopped: str | None = None
+
+    @property
+    def layers(self) -> dict[str, tuple[int, int]]:
+        """(kept, size) of every masked parameter."""
+        return {name: (int(mask.sum()), mask.numel()) for name, mask in self.masks.items()}
+
+    @property
+    def kept(self) -> int:
+        return sum(kept for kept, _ in self.layers.values())
+
+    @property
+    def size(self) -> int:
+        return sum(mask.numel() for mask in self.masks.values())
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Weights of which nothing is kept; a bias may well be."""
+        gone = (name for name, (kept, _) in self.layers.items() if kept == 0)
+        return tuple(name for name in gone if name.endswith("weight"))
+
+    def values(self, model: nn.Module) -> dict[str, Tensor]:
+        """The ticket's weights: scale · base ⊙ mask, by parameter name."""
+        own = dict(model.named_parameters())
+        return {
+            name: (own[name].detach().sign() if self.signs else own[name].detach())
+            * mask.to(own[name])
+            * self.scales[name]
+            for name, mask in self.masks.items()
+        }
+
+    def apply(self, model: nn.Module) -> None:
+        """Make `model` the ticket, in place, by the conventions of `torch.nn.utils.prune`.
+
+        Weights that a method scales or takes the sign of are changed so first; the buffers become
+        the search's. Raises BadInput on a model of other layers or other weights.
+        """
+        import torch
+        from torch.nn.utils import prune
+
+        from slth.supermask._frozen import place, restore_statistics
+
+        own = dict(model.named_parameters())
+        for name, mask in self.masks.items():
+            if name not in own or own[name].shape != mask.shape:
+                got = "no such parameter" if name not in own else f"shape {tuple(own[name].shape)}"
+                allowed = f"a parameter of shape {tuple(mask.shape)}"
+                raise BadInput(name, got, allowed, "apply it to the model that was searched")
+        if hash_of({name: own[name] for name in self.masks}) != self.weights:
+            allowed = f"weights of hash {self.weights[:12]}…"
+            remedy = "draw them from the seed that was searched"
+            raise BadInput("model", "other weights than those searched over", allowed, remedy)
+        with torch.no_grad():
+            for name in self.masks:
+                if self.signs:
+                    own[name].sign_()
+                if self.scales[name] != 1.0:
+                    own[name].mul_(self.scales[name])
+        for name, mask in self.masks.items():
+            module, attribute = place(model, name)
+            prune.custom_from_mask(module, attribute, mask.to(own[name]))  # type: ignore[no-untyped-call]
+        restore_statistics(model, self.statistics)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to an .npz file, a bit a weight."""
+        from slth.files import write_atomically
+
+        header = {
+            "format": FORMAT,
+            "kind": "supermask",
+            **{name: getattr(self, name) for name in _PLAIN},
+            "history": [asdict(epoch) for epoch in self.history],
+            "layers": [[name, list(mask.shape)] for name, mask in self.masks.items()],
+            "statistics": list(self.statistics),
+            "generations": list(self.generations),
+        }
+        arrays: dict[str, Any] = {
+            f"mask_{i}": np.packbits(mask.cpu().numpy().reshape(-1))
+            for i, mask in enumerate(self.masks.values())
+        }
+        for kind in ("statistics", "generations"):
+            for i, tensor in enumerate(getattr(self, kind).values()):
+                arrays[f"{kind}_{i}"] = tensor.cpu().numpy()
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        with write_atomically(path) as stream:
+            np.savez_compressed(stream, **arrays)
+
+
+_PLAIN = (
+    "method", "settings", "density", "seed", "source", "weights", "scales", "signs", "seconds",
+    "measures",
+    "notes", "stopped",
+)  # fmt: skip
+
+
+def load_found(path: str | Path) -> Found:
+    """Read what `Found.save` wrote; raises BadInput on anything else."""
+    import torch
+
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            header = json.loads(held["header"].tobytes())
+            if header["kind"] != "supermask" or header["format"] != FORMAT:
+                raise ValueError(f"{header['kind']}, format {header['format']}")
+            masks = {}
+            for i, (name, shape) in enumerate(header["layers"]):
+                bits = np.unpackbits(held[f"mask_{i}"], count=math.prod(shape))
+                masks[str(name)] = torch.from_numpy(bits.astype(bool).reshape(shape))
+            fields: dict[str, Any] = {name: header[name] for name in _PLAIN}
+            fields["notes"] = tuple(fields["notes"])
+            fields["history"] = tuple(Epoch(**epoch) for epoch in header["history"])
+            for kind in ("statistics", "generations"):
+                fields[kind] = {
+                    name: torch.from_numpy(held[f"{kind}_{i}"])
+                    for i, name in enumerate(header[kind])
+                }
+            return Found(masks=masks, **fields)
+    except OSError as error:
+        raise BadInput(str(path), error, "a file of masks", "check the path") from None
+    except Exception as error:
+        got = f"{type(error).__name__}: {error}"
+        raise BadInput(str(path), got, "a file that a mask search saved", "search anew") from error
+
+
+def hash_of(tensors: Mapping[str, Tensor]) -> str:
+    """A hash of tensors: names, shapes, types and bits, wherever and however they lie."""
+    import hashlib
+
+    import torch
+
+    state = hashlib.blake2b(digest_size=16)
+    for name, tensor in tensors.items():
+        state.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        state.update(flat.view(torch.uint8).numpy().data)
+    return state.hexdigest()

@@ -40,9 +40,12 @@ def draw(
     fewest.set(ylim=(-0.3, None), ylabel="fewest weights in a layer [1]")
     flow.set_ylabel("log10 of surviving flow [1]")
     marks(critical, records, methods)
+    ends = [limits(records, method) for method in methods]
+    last = max([most.by_layers, *(end.by_path for found in ends for end in found)])
     for ax in axes:
         plot.log_scale(ax, "x")
-        ax.set(xlabel="compression [1]", xlim=(0.7, 2 * most.by_layers))
+        right = last if ax is critical else most.by_layers
+        ax.set(xlabel="compression [1]", xlim=(0.7, 2 * right))
         ax.axvline(most.by_layers, color="0.4", linestyle=":", linewidth=1.0)
     fewest.annotate(
         "N/L", (most.by_layers, 1.0), xycoords=("data", "axes fraction"), xytext=(-2, -1),

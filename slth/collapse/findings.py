@@ -15,7 +15,8 @@ from slth.stats.verdict import State, Verdict
 if TYPE_CHECKING:
     from slth.collapse.critical import Critical
 
-TAIL = 1e-3  # false alarms of the check of random pruning, shared by its seeds
+TAIL = 1e-3  # false alarms of the check of random pruning
+ENOUGH = 10  # seeds that it wants before it says yes
 
 
 def exact(claim: str, violations: int, cases: int) -> Verdict:
@@ -53,21 +54,38 @@ def reaches(method: str, found: Sequence[Critical], most: Maximal) -> Verdict:
     return Verdict(base.state, reason)
 
 
-def by_chance(found: Sequence[Critical], sizes: Sequence[int]) -> Verdict:
-    """Random pruning loses its first layer where the hypergeometric law says, seed by seed.
+def places(found: Sequence[Critical], sizes: Sequence[int]) -> list[float]:
+    """Where in the law of chance each critical count lies: uniform in [0, 1] for random masks."""
+    return [
+        sum(chance.no_layer_empty_exactly(sizes, one.kept_layers - i) for i in (0, 1)) / 2
+        for one in found
+    ]
 
-    A sound run fails with a probability of at most `TAIL`, all seeds together.
+
+def uniform(at: Sequence[float]) -> Verdict:
+    """Whether places in a law look uniform, by Kolmogorov and Smirnov's exact test.
+
+    Refuted where p < `TAIL`; from fewer than `ENOUGH` places nothing is said in favour.
     """
-    if not found:
+    from scipy.stats import kstest
+
+    if not at:
         return Verdict(State.UNDECIDED, "not measured")
-    tail = TAIL / (2 * len(found))
-    low, middle, high = (chance.critical_kept(sizes, q) for q in (tail, 0.5, 1 - tail))
-    outside = sum(not low <= one.kept_layers <= high for one in found)
-    base = exact("first empty layer within the law's range", outside, len(found))
-    total = sum(sizes)
+    p = float(kstest(at, "uniform", method="exact").pvalue)
+    alright = State.SUPPORTED if len(at) >= ENOUGH else State.UNDECIDED
+    state = State.REFUTED if p < TAIL else alright
+    return Verdict(state, f"{len(at)} critical counts against the law: p = {p:.2g}")
+
+
+def by_chance(found: Sequence[Critical], sizes: Sequence[int]) -> Verdict:
+    """Whether first layers are emptied where the hypergeometric law of random masks says."""
+    base, total = uniform(places(found, sizes)), sum(sizes)
+    if not found:
+        return base
     kept = float(np.median([one.kept_layers for one in found]))
-    reason = f"{base.reason}; median 10^{math.log10(total / kept):.2f}, by the law "
-    return Verdict(base.state, reason + f"10^{math.log10(total / middle):.2f}")
+    law = math.log10(total / chance.critical_kept(sizes, 0.5))
+    reason = f"{base.reason}; median 10^{math.log10(total / kept):.2f}, by the law 10^{law:.2f}"
+    return Verdict(base.state, reason)
 
 
 def no_way_around(points: Sequence[Row], most: Maximal) -> Verdict:

@@ -56,6 +56,7 @@ class MaskSearch(ABC):
     whole: rank all layers together instead of each by itself. signs: mask the weights' signs, not
     the weights. biases: mask the layers' biases too. redraws: pruned weights are drawn anew.
     scaled: published with weights scaled by √(1/density). moves: whether anything is learnt.
+    nesterov: the form of momentum.
     """
 
     rate: float = field(default=0.1, metadata={"help": "Learning rate of the scores."})
@@ -72,6 +73,7 @@ class MaskSearch(ABC):
     redraws: ClassVar[bool] = False
     scaled: ClassVar[bool] = False
     moves: ClassVar[bool] = True
+    nesterov: ClassVar[bool] = False
 
     @abstractmethod
     def relax(self, layers: Sequence[Layer], moment: Moment) -> None:
@@ -87,16 +89,6 @@ class MaskSearch(ABC):
         for layer in layers:
             bound = math.sqrt((6 if layer.is_bias else 1) / fans[layer.number])
             layer.scores.copy_(uniform(layer, draw).mul_(2).sub_(1).mul_(bound))
-
-    def descent(self, scores: Sequence[Tensor]) -> torch.optim.Optimizer:
-        """The optimiser of the scores; its learning rate is set anew at every epoch."""
-        import torch
-
-        if self.optimizer == "adam":
-            return torch.optim.Adam(scores, lr=self.rate, weight_decay=self.decay)
-        return torch.optim.SGD(
-            scores, lr=self.rate, momentum=self.momentum, weight_decay=self.decay
-        )
 
     def gradient(self, layer: Layer, gradient: Tensor, moment: Moment) -> Tensor:
         """The scores' gradient from the effective weights', which may be overwritten.

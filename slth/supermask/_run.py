@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import json
 import math
@@ -46,11 +45,10 @@ class Plan:
 
 @dataclass(eq=False)
 class _Run:
-    """Where a search stands: the layers' tensors, the optimiser's, and what was measured."""
+    """Where a search stands: the layers' tensors and what was measured."""
 
     plan: Plan
     layers: list[Layer]
-    optimizer: torch.optim.Optimizer
     before: str
     epoch: int = 0
     history: list[Epoch] = field(default_factory=list)
@@ -65,8 +63,7 @@ class _Run:
         layers = _frozen.layers_of(plan.model, plan.method, plan.density)
         with torch.no_grad():
             plan.method.begin(layers, _generator(plan.seed, SCORES, 0, "cpu"))
-        optimizer = plan.method.descent([layer.scores for layer in layers])
-        return cls(plan, layers, optimizer, hash_of({la.name: la.weight for la in layers}))
+        return cls(plan, layers, hash_of({la.name: la.weight for la in layers}))
 
     # -- the data ------------------------------------------------------------------------------
 
@@ -226,7 +223,6 @@ class _Run:
             "weights": [la.weight.clone() for la in self.layers]
             if self.plan.method.redraws
             else [],
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "statistics": _frozen.statistics(self.plan.model),
         }
 
@@ -239,12 +235,10 @@ class _Run:
                 self.layers, state["scores"], state["extra"], strict=True
             ):
                 layer.scores.copy_(scores)
-                layer.scores.grad = None
                 layer.extra.clear()
                 layer.extra.update({k: t.to(layer.scores.device) for k, t in extra.items()})
             for layer, weight in zip(self.layers, state["weights"], strict=False):
                 layer.weight.copy_(weight)
-        self.optimizer.load_state_dict(state["optimizer"])
         _frozen.restore_statistics(self.plan.model, state["statistics"])
         self.epoch = state["epoch"]
         self.history = [Epoch(**epoch) for epoch in state["history"]]

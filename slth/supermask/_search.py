@@ -117,8 +117,6 @@ def _epoch(run: _Run, progress: Callable[[Progress], None] | None) -> str | None
     from slth.supermask._found import Epoch
 
     moment = run.moment()
-    for group in run.optimizer.param_groups:
-        group["lr"] = run.rate()
     inputs, wanted = run.examples
     order, total = run.order(), 0.0
     _train(run.plan.model)
@@ -144,7 +142,9 @@ def step(run: _Run, moment: Moment, inputs: Tensor, wanted: Tensor) -> float:
     """One step of the search; the loss, or NaN where it or a gradient is no number."""
     import torch
 
-    method, layers = run.plan.method, run.layers
+    from slth.supermask._descent import descend
+
+    method, layers, rate = run.plan.method, run.layers, run.rate()
     with torch.no_grad():
         method.relax(layers, moment)
     with torch.enable_grad(), run.autocast():
@@ -156,8 +156,8 @@ def step(run: _Run, moment: Moment, inputs: Tensor, wanted: Tensor) -> float:
         if not math.isfinite(value):
             return math.nan
         for layer, gradient in zip(layers, gradients, strict=True):
-            layer.scores.grad = method.gradient(layer, gradient, moment)
-        run.optimizer.step()
+            moved = method.gradient(layer, gradient, moment)
+            descend(method, layer, moved, rate, moment.step)
         method.after(layers, moment)
     return value
 

@@ -12,7 +12,6 @@ from slth.supermask import Layer, MaskSearch, Moment
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-    from torch.optim import Optimizer
 
 
 @final
@@ -33,6 +32,7 @@ class ContinuousSparsification(MaskSearch):
     penalty: float = field(default=1e-8, metadata={"help": "λ of the penalty on the mask."})
     rescale: bool = field(default=True, metadata={"help": "Divide the mask by σ(s₀)."})
     whole: ClassVar[bool] = True
+    nesterov: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.temperature >= 1 or not self.penalty >= 0:
@@ -43,15 +43,6 @@ class ContinuousSparsification(MaskSearch):
     def begin(self, layers: Sequence[Layer], draw: Generator) -> None:
         for layer in layers:
             layer.scores.fill_(self.start)
-
-    def descent(self, scores: Sequence[Tensor]) -> Optimizer:
-        import torch
-
-        if self.optimizer == "adam" or not self.momentum:
-            return super().descent(scores)
-        return torch.optim.SGD(
-            scores, self.rate, self.momentum, weight_decay=self.decay, nesterov=True
-        )
 
     def relax(self, layers: Sequence[Layer], moment: Moment) -> None:
         for layer in layers:

@@ -1,0 +1,47 @@
+"""Gradient descent on scores: momentum and Adam as torch.optim has them.
+
+Written out because making a torch optimiser imports torch's compiler, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from slth.supermask import Layer, MaskSearch
+
+DECAYS, TINY = (0.9, 0.999), 1e-8  # Kingma and Ba (2015)
+
+
+def descend(method: MaskSearch, layer: Layer, gradient: Tensor, rate: float, step: int) -> None:
+    """Move a layer's scores by one step, counted from 0; overwrites the gradient."""
+    if method.decay:
+        gradient.add_(layer.scores, alpha=method.decay)
+    if method.optimizer == "adam":
+        _adam(layer, gradient, rate, step + 1)
+        return
+    if method.momentum:
+        velocity = _kept(layer, "velocity").mul_(method.momentum).add_(gradient)
+        if method.nesterov:
+            gradient.add_(velocity, alpha=method.momentum)
+        else:
+            gradient = velocity
+    layer.scores.sub_(gradient, alpha=rate)
+
+
+def _adam(layer: Layer, gradient: Tensor, rate: float, t: int) -> None:
+    first = _kept(layer, "first").lerp_(gradient, 1 - DECAYS[0])
+    second = _kept(layer, "second").mul_(DECAYS[1])
+    second.addcmul_(gradient, gradient, value=1 - DECAYS[1])
+    root = second.sqrt().div_(math.sqrt(1 - DECAYS[1] ** t)).add_(TINY)
+    layer.scores.addcdiv_(first, root, value=-rate / (1 - DECAYS[0] ** t))
+
+
+def _kept(layer: Layer, name: str) -> Tensor:
+    """A tensor that stays with the layer, zero at first."""
+    if name not in layer.extra:
+        layer.extra[name] = layer.scores.new_zeros(layer.scores.shape)
+    return layer.extra[name]

@@ -107,8 +107,7 @@ def prune(
     from slth.pruning import _layers, _schedule
 
     found = _layers.layers(model, shortcuts)
-    masks = _layers.all_kept(found)
-    sizes = [mask.numel() for mask in masks.values()]
+    sizes = [layer.module.weight.numel() for layer in found]
     if saliency.data and context.batch is None:
         raise BadInput(
             "batch",
@@ -118,7 +117,7 @@ def prune(
         )
     n = steps if steps is not None else 1 if saliency.one_shot else 100
     plan = _schedule.plan(sizes, compression, n, schedule, masking)
-    rounds = saliency.rounds(model, masks, context)
+    rounds = saliency.rounds(model, _layers.all_kept(found), context)
     for step, counts in enumerate(plan):
         rounds.keep(counts)
         if progress is not None:

@@ -26,10 +26,30 @@ class _Tally:
     """Counts roundings: every term of a sum may be rounded once where it is added.
 
     With summands of one sign each rounding changes the sum by a factor within 1 ± u, in whatever
-    order they are added. infinite: some operation of which no such thing is known.
+    order they are added. A weight's score meets those on the way to it, those of the sum over the
+    places where it is used, and, in the derivative, those of all that comes after.
     """
 
-    roundings: float = 0.0
+    forward: float = 0.0
+    backward: float = 0.0
+    worst: float = -math.inf  # over weights: before it, plus its own, less backward until there
+    known: bool = True
+
+    def both(self, terms: float) -> None:
+        """A sum of so many terms, in the pass and in its derivative."""
+        self.forward += terms
+        self.backward += terms
+
+    def weight(self, forward: float, backward: float, places: float) -> None:
+        """A layer whose outputs sum so many terms, whose inputs' derivative so many."""
+        self.backward += backward
+        self.worst = max(self.worst, self.forward + places - self.backward)
+        self.forward += forward
+
+    @property
+    def roundings(self) -> float:
+        """On the way of any score at most so many; infinity if some operation is not known."""
+        return max(self.worst + self.backward, 0.0) if self.known else math.inf
 
 
 class Scaled(torch.Tensor):
@@ -114,7 +134,7 @@ def _operands(parts: Sequence[Any]) -> list[Scaled]:
             if not isinstance(part, Tensor):
                 part = torch.tensor(part, dtype=like.value.dtype, device=like.value.device)
             if bool((part.detach() < 0).any()):
-                like.tally.roundings = math.inf
+                like.tally.known = False
             part = _near_one(part, 0, like.tally)
         found.append(part)
     return found
@@ -125,7 +145,7 @@ def _aligned(parts: Sequence[Any]) -> tuple[list[Tensor], int, _Tally]:
     scaled = _operands(parts)
     exponent = max(p.exponent for p in scaled)
     values = [shifted(p.value, p.exponent - exponent) for p in scaled]
-    scaled[0].tally.roundings += 2 * len(parts)
+    scaled[0].tally.both(2 * len(parts))
     return values, exponent, scaled[0].tally
 
 
@@ -148,7 +168,7 @@ def _plain(arg: Any) -> Any:
 def _unknown(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """An operation of which nothing is known gets the true values, and loses the bound."""
     tally = _tally((*args, *kwargs.values()))
-    tally.roundings = math.inf
+    tally.known = False
     plain = _plain(args)
     found = func(*plain, **{k: _plain(v) for k, v in kwargs.items()})
     if func.__name__ == "__setitem__" and isinstance(args[0], Scaled):
@@ -182,7 +202,7 @@ def _pooled(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         pooled = "pool" in func.__name__
         terms = math.prod(x.shape[2:]) if pooled else x.numel() // max(1, y.numel())
         copies = 0 if pooled else y.numel() // max(1, x.numel())
-        found.tally.roundings += 2 * terms + copies + 8
+        found.tally.both(2 * terms + copies + 8)
     return found
 
 
@@ -206,10 +226,9 @@ def _weighted(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if "transpose" in func.__name__:
         outputs, terms = weight.shape[1], weight.numel() // weight.shape[1]
     backward = outputs * math.prod(weight.shape[2:])
-    x.tally.roundings += terms + backward + 2
     found = _near_one(func(x.value, weight, None, *rest, **kwargs), x.exponent, x.tally)
-    # a weight's gradient is a sum over the places where it was used
-    found.tally.roundings += found.value.numel() / max(outputs, 1)
+    places = found.value.numel() / max(outputs, 1)
+    found.tally.weight(terms + 2, backward + 2, places)
     if bias is None or not bool(bias.detach().any()):
         return found
     channels = (1, -1, *[1] * (weight.ndim - 2)) if weight.ndim > 2 else (-1,)
@@ -227,12 +246,12 @@ def _batch_norm(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
     factor = factor if weight is None else factor * weight
     shift = -mean * factor if bias is None else bias - mean * factor
     channels = (1, -1, *[1] * (x.value.ndim - 2))
-    x.tally.roundings += 16
+    x.tally.both(16)
     found = _near_one(x.value * factor.reshape(channels), x.exponent, x.tally)
     if not bool(shift.detach().any()):
         return found
     if bool((mean.detach() > 0).any()):
-        x.tally.roundings = math.inf  # a difference: its rounding is not relative
+        x.tally.known = False  # a difference: its rounding is not relative
     return _add(torch.add, (found, shift.reshape(channels)), {})
 
 
@@ -247,7 +266,7 @@ def _subtract(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if kwargs or len(args) != 2:
         return _unknown(func, args, kwargs)
     (a, b), exponent, tally = _aligned(args)
-    tally.roundings = math.inf  # of a difference no relative bound is known
+    tally.known = False  # of a difference no relative bound is known
     return _near_one(b - a if func.__name__ == "__rsub__" else a - b, exponent, tally)
 
 
@@ -257,7 +276,7 @@ def _multiply(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     a, b = _operands(args)
     found = a.value * b.value
     # broadcasting has sums in its derivative
-    a.tally.roundings += 2 + found.numel()
+    a.tally.both(2 + found.numel())
     return _near_one(found, _product(a, b), a.tally)
 
 
@@ -271,7 +290,7 @@ def _matmul(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if kwargs or len(args) != 2:
         return _unknown(func, args, kwargs)
     a, b = _operands(args[::-1] if func.__name__ == "__rmatmul__" else args)
-    a.tally.roundings += 2 + a.value.numel() + b.value.numel()
+    a.tally.both(2 + a.value.numel() + b.value.numel())
     return _near_one(a.value @ b.value, _product(a, b), a.tally)
 
 

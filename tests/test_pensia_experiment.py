@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sims import _protocol
+from sims import _pensia, _protocol
 from sims import pensia_experiment as experiment
+from sims._pensia import SHARED, TICKET, figure, judging, published, stated
 from slth import plot
 from slth.construct.pensia import Pensia, usable
 from slth.source import Source
@@ -42,26 +43,26 @@ def stored() -> dict:
 
 class TestAsPublished:
     def test_values_are_one_set_a_row_in_the_targets_range(self, target: Target) -> None:
-        values = experiment.values_of_rows(target, 3)
+        values = published.values_of_rows(target, 3)
         assert [v.shape for v in values] == [(4, 21), (3, 21)]
         low = min(w.min() for w in target.weights)
         high = max(w.max() for w in target.weights)
         pooled = np.concatenate([v.ravel() for v in values])
         assert low <= pooled.min() < low + 0.1 * (high - low)
         assert high - 0.1 * (high - low) < pooled.max() <= high
-        again = experiment.values_of_rows(target, 3)
+        again = published.values_of_rows(target, 3)
         assert all((a == b).all() for a, b in zip(values, again, strict=True))
-        assert (experiment.values_of_rows(target, 4)[0] != values[0]).all()
+        assert (published.values_of_rows(target, 4)[0] != values[0]).all()
 
     def test_every_weight_gets_its_rows_optimum(self, target, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-        monkeypatch.setattr(experiment, "N", 9)
-        values = experiment.values_of_rows(target, 1)
-        found = experiment.solve_rows(target, values, 2)
+        monkeypatch.setattr(published, "N", 9)
+        values = published.values_of_rows(target, 1)
+        found = published.solve_rows(target, values, 2)
         for v, w, answers in zip(values, target.weights, found, strict=True):
             for row, weights, answer in zip(v, w, answers, strict=True):
                 best = Exhaustive()(Problem(row, weights))
                 np.testing.assert_array_equal(answer.error, best.error)
-        network = experiment.replaced(values, [[a.mask for a in answers] for answers in found])
+        network = published.replaced(values, [[a.mask for a in answers] for answers in found])
         for layer, answers in enumerate(found):
             for j, answer in enumerate(answers):
                 for a, mask in enumerate(answer.mask):
@@ -69,11 +70,12 @@ class TestAsPublished:
                     assert abs(Fraction(network.weights[layer][j, a]) - kept) < Fraction(1, 10**14)
 
     def test_random_values_are_as_many(self, monkeypatch, target) -> None:  # type: ignore[no-untyped-def]
-        monkeypatch.setattr(experiment, "target_of", lambda name: target)
+        monkeypatch.setattr(published, "target_of", lambda name: target)
         x = np.random.default_rng(0).normal(size=(50, 5))
         labels = np.argmax(target(x), axis=1)
-        monkeypatch.setattr(experiment, "held_out", lambda name: (x, labels))
-        honest, broken = (experiment.as_published("", 0, random) for random in (False, True))
+        monkeypatch.setattr(_pensia, "target_of", lambda name: target)
+        monkeypatch.setattr(_pensia, "held_out", lambda name: (x, labels))
+        honest, broken = (published.as_published("", 0, random) for random in (False, True))
         assert honest["kept"] == broken["kept"]
         assert honest["accuracy"] == honest["agreement"] == honest["target_accuracy"] == 1.0
         assert broken["accuracy"] < 1.0
@@ -84,7 +86,7 @@ class TestAsPublished:
 class TestAsStated:
     def test_dealt_lists_are_the_same_lists_of_the_same_blocks(self, target: Target) -> None:
         ticket = Pensia().build(target, Pensia().source_for(target, 1, 20))
-        loose = experiment.dealt(ticket, 0)
+        loose = stated.dealt(ticket, 0)
         moved = 0
         for layer, pair in enumerate(ticket.kept):
             outputs = target.dims[layer + 1]
@@ -109,7 +111,7 @@ class TestAsStated:
         for seed in range(3):
             source = Source((2, 2), 64, False, seed)
             for half in (0, 1):
-                needed = experiment.used_by(source, 0, half, weights)
+                needed = stated.used_by(source, 0, half, weights)
                 u = usable(source.in_weights(0, half), half)
                 v = source.out_weights(0, half)
                 for g, n in enumerate(needed.astype(int).tolist()):
@@ -122,8 +124,8 @@ class TestAsStated:
 
     def test_uniform_weights_fail_about_as_often_as_by_brute_force(self, monkeypatch) -> None:  # type: ignore[no-untyped-def]
         """400 halves on either side: the two frequencies differ by 0.12 in 1 of 10^4 runs."""
-        monkeypatch.setattr(experiment, "HALVES", 400)
-        found = experiment.uniform_targets(0)
+        monkeypatch.setattr(stated, "HALVES", 400)
+        found = stated.uniform_targets(0)
         rng = np.random.default_rng(1)
         failed = 0
         for _ in range(400):
@@ -138,7 +140,7 @@ class TestAsStated:
 
 class TestVerdicts:
     def test_they_follow_from_the_stored_table(self, rows, stored) -> None:  # type: ignore[no-untyped-def]
-        again = experiment.analyse(rows).to_json()
+        again = judging.analyse(rows).to_json()
         for part in ("verdicts", "controls"):
             assert {k: v["state"] for k, v in again[part].items()} == {
                 k: v["state"] for k, v in stored[part].items()
@@ -151,16 +153,16 @@ class TestVerdicts:
         assert all(c["caught"] and c["state"] == "refuted" for c in stored["controls"].values())
         for cell, row in zip(experiment.cells("mnist5k", False), rows, strict=True):
             assert {k: row[k] for k in cell} == cell
-        for part in (experiment.SHARED, experiment.TICKET):
+        for part in (SHARED, TICKET):
             assert len(stored["times"][part]["seconds"]) == 3
 
     def test_accuracy_is_held_to_the_margin_on_both_sides(self) -> None:
         def states(accuracy: float) -> State:
-            return experiment.as_accurate([{"accuracy": accuracy, "target_accuracy": 0.95}]).state
+            return judging.as_accurate([{"accuracy": accuracy, "target_accuracy": 0.95}]).state
 
         assert states(0.95) == states(0.9451) == states(0.9549) == State.SUPPORTED
         assert states(0.944) == states(0.956) == State.REFUTED
-        assert experiment.as_accurate([]).state == State.UNDECIDED
+        assert judging.as_accurate([]).state == State.UNDECIDED
 
     @pytest.mark.parametrize(
         ("successes", "state"),
@@ -173,11 +175,11 @@ class TestVerdicts:
         ],
     )
     def test_between(self, successes: int, state: State) -> None:
-        assert experiment.between(successes, 1000, 0.05, 0.20).state == state
+        assert judging.between(successes, 1000, 0.05, 0.20).state == state
 
 
 def test_the_figure_has_labels_units_intervals_and_no_overlap(rows, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    fig = experiment.figure(rows, experiment.analyse(rows), tmp_path)
+    fig = figure.figure(rows, judging.analyse(rows), tmp_path)
     assert plot.check(fig, ["certified", "attacked"]) == []
     assert all((tmp_path / f"pensia_experiment.{kind}").stat().st_size for kind in plot.FORMATS)
 
@@ -185,7 +187,7 @@ def test_the_figure_has_labels_units_intervals_and_no_overlap(rows, tmp_path) ->
 def test_the_readmes_table_is_the_stored_one(stored: dict) -> None:
     text = (FIGURES.parents[1] / "README.md").read_text("utf-8")
     shown = text.split("<!-- published experiment -->")[1].split("<!-- /")[0]
-    assert shown.strip() == experiment.markdown(stored).strip()
+    assert shown.strip() == judging.markdown(stored).strip()
     need = stored["smallest_n"]
     span = f"{need['median']:.0f} (95 % interval {need['low']:.0f} to {need['high']:.0f})"
     assert span in text

@@ -33,7 +33,7 @@ def read(spec: str, state: str | None = None) -> Target:
         return digits.load() if spec == "digits" else digits.load_untouched()
     path, _, factory = spec.partition(".py:")
     if factory:
-        return from_module(_from_factory(Path(path + ".py"), factory, state))
+        return from_module(from_factory(Path(path + ".py"), factory, state))
     if state is not None:
         raise BadInput("state", state, "none with a model file", "give module.py:factory with it")
     return from_module(_load_sequential(Path(spec)))
@@ -53,7 +53,8 @@ def _load_sequential(path: Path) -> nn.Module:
     return model
 
 
-def _from_factory(path: Path, factory: str, state: str | None) -> nn.Module:
+def from_factory(path: Path, factory: str, state: str | None = None) -> nn.Module:
+    """The module that a function of a Python file returns, with the weights of a state dict."""
     from torch import nn
 
     if not path.is_file():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import click
 
@@ -52,7 +52,7 @@ class Front(click.Group):
         sys.exit(status or 0)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     click.echo(f"error: {' '.join(message.split())}", err=True)
     sys.exit(2)
 
@@ -77,6 +77,18 @@ def _constructions() -> tuple[str, ...]:
 
 def _load_construction(name: str) -> type:
     from slth.construct import load
+
+    return load(name)
+
+
+def _searches() -> tuple[str, ...]:
+    from slth.supermask import searches
+
+    return searches()
+
+
+def _load_search(name: str) -> type:
+    from slth.supermask import load
 
     return load(name)
 
@@ -106,6 +118,13 @@ CONSTRUCTION = Chooser(
     "Whose gadgets. Each has options of its own: --construction NAME --help.",
     _constructions,
     _load_construction,
+)
+SEARCH = Chooser(
+    "method",
+    "edge-popup",
+    "How to search. Each has options of its own: --method NAME --help.",
+    _searches,
+    _load_search,
 )
 LAW = Chooser(
     "law",
@@ -417,6 +436,105 @@ def collapse_command(
     found = collapse.run(setting, methods, seeds, compressions, workers, folder, not as_json)
     show.show_json(found) if as_json else collapse.show(found)
     return 0
+
+
+@main.command("popup", cls=PluginCommand, choosers=(SEARCH,))
+@click.argument("model", required=False)
+@click.option(
+    "--arch",
+    metavar="SPEC",
+    help="Instead of MODEL: mlp, mlp:784,300,10, lenet5, vgg16, resnet18 …",
+)
+@click.option(
+    "--data", default="digits", show_default=True, help="digits, mnist5k, or an IDX folder."
+)
+@click.option("--density", type=float, required=True, help="Fraction of the weights to keep.")
+@click.option("--epochs", type=click.IntRange(0), default=20, show_default=True)
+@click.option("--batch", type=click.IntRange(1), default=128, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything.")
+@click.option(
+    "--init",
+    type=click.Choice(["signed-constant", "normal", "uniform", "own"]),
+    default="signed-constant",
+    show_default=True,
+    help="What the weights are drawn from; own leaves a factory's as they are.",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "mixed"]),
+    default="float32",
+    show_default=True,
+    help="mixed: the network in bfloat16, the scores in float32.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("mask.npz"),
+    show_default=True,
+    help="Where the masks go, with the seed of the weights and how the search went.",
+)
+@as_json
+def popup_command(
+    model: str | None,
+    arch: str | None,
+    data: str,
+    density: float,
+    epochs: int,
+    batch: int,
+    seed: int,
+    init: str,
+    device: str,
+    precision: Literal["float32", "mixed"],
+    out: Path,
+    as_json: bool,
+    method: Any,
+) -> int:
+    """Search a mask that makes an untrained network classify images: no weight is ever trained.
+
+    MODEL is module.py:factory, a function that returns a torch.nn.Module of linear and
+    convolutional layers; or name an architecture by --arch. Its weights are drawn from the seed and
+    stay as they are; the mask keeps exactly the density's share of them.
+
+    How far it came goes to the file OUT.part after every epoch until the mask is saved: after a
+    crash or Ctrl-C the same command goes on from there and ends as it would have, to the last bit.
+
+    \b
+    Example:  slth popup --arch mlp --data mnist5k --density 0.5 --out mask.npz
+    """
+    from slth.cli import inputs, show
+    from slth.cli import popup as parts
+    from slth.supermask import Interrupted, search
+
+    inputs.check_output(out)
+    chosen = method()
+    x, labels, held = parts.examples(data)
+    network, shape = parts.network(model, arch, x.shape[1], 1 + int(labels.max()))
+    drawn = None if init == "own" else parts.source(chosen, init, density, seed)
+    unfinished = out.with_name(f"{out.name}.part")
+    with inputs.writing(out):
+        try:
+            with parts.bar() as progress:
+                found = search(
+                    network, chosen, parts.objective(x, labels, held, shape),
+                    density=density, epochs=epochs, batch=batch, seed=seed, source=drawn,
+                    device=device, precision=precision, progress=progress, checkpoint=unfinished,
+                )  # fmt: skip
+        except Interrupted as error:
+            error.found.save(out)
+            click.echo(
+                f"{error.found.stopped}: the mask so far is in {out}; the same command goes on "
+                f"from {unfinished}",
+                err=True,
+            )
+            raise click.Abort from None
+        found.save(out)
+    unfinished.unlink(missing_ok=True)
+    facts = parts.report(found, str(model or arch), data, out)
+    show.show_json(facts) if as_json else parts.show(facts, next(iter(found.measures)))
+    if found.stopped is None:
+        return 0
+    _fail(f"{found.stopped}; the last good mask is in {out}; lower --rate or check the data")
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -36,6 +36,10 @@ class Objective(ABC):
         """What the search makes small, of one batch."""
 
     @abstractmethod
+    def check(self, outputs: Tensor, wanted: Tensor) -> None:
+        """Raise BadInput where a model with such outputs cannot give what is wanted."""
+
+    @abstractmethod
     def measure(self, outputs: Tensor, wanted: Tensor) -> dict[str, float]:
         """What a person wants to know of all judged examples; the headline first."""
 
@@ -76,6 +80,12 @@ class Classification(Objective):
             allowed = "some examples to search with and some to judge by"
             raise BadInput("held_out", "all or none held out", allowed, "split them")
         return cls(images[~out], classes[~out], (images[out], classes[out]))
+
+    def check(self, outputs: Tensor, wanted: Tensor) -> None:
+        classes = int(wanted.max()) + 1
+        if outputs.ndim != 2 or outputs.shape[1] < classes:
+            got = f"outputs of shape {tuple(outputs.shape[1:])}"
+            raise BadInput("model", got, f"one output for each of {classes} classes", "widen it")
 
     def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
         from torch.nn.functional import cross_entropy
@@ -125,6 +135,11 @@ class Approximation(Objective):
         y = np.asarray(target(x.astype(np.float64)), np.float32)
         xs, ys = torch.from_numpy(x), torch.from_numpy(y)
         return cls(xs[:samples], ys[:samples], (xs[samples:], ys[samples:]), norm)
+
+    def check(self, outputs: Tensor, wanted: Tensor) -> None:
+        if outputs.shape[1:] != wanted.shape[1:]:
+            got = f"outputs of shape {tuple(outputs.shape[1:])}"
+            raise BadInput("model", got, f"the target's {tuple(wanted.shape[1:])}", "match them")
 
     def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
         squares = (outputs.float() - wanted).square().sum(1)

@@ -59,6 +59,7 @@ class _Run:
         import torch
 
         if plan.source is not None:
+            _frozen.layers_of(plan.model, plan.method, plan.density)  # refuse before drawing
             plan.source.draw(plan.model)
         layers = _frozen.layers_of(plan.model, plan.method, plan.density)
         with torch.no_grad():
@@ -136,6 +137,22 @@ class _Run:
         finally:
             torch.set_num_threads(before)
             _frozen.restore_statistics(model, held)
+
+    def check(self) -> None:
+        """Raise BadInput where the model and the examples do not fit together."""
+        import torch
+
+        from slth.pruning._pass import run
+
+        inputs, wanted = self.examples
+        self.plan.model.eval()
+        with torch.no_grad():
+            outputs = run(self.plan.model, {}, inputs[:2])
+        self.plan.objective.check(outputs, wanted)
+
+    def numbers(self) -> bool:
+        """Whether all scores are finite numbers."""
+        return all(bool(layer.scores.isfinite().all()) for layer in self.layers)
 
     # -- what was found ------------------------------------------------------------------------
 

@@ -90,6 +90,7 @@ def search(
     threads = torch.get_num_threads() if saved is None else saved["threads"]
     started = time.perf_counter() - (0.0 if saved is None else saved["seconds"])
     with run.prepared(threads):
+        run.check()
         if saved is not None:
             run.load(saved["state"])
         held, stopped = run.state(), None
@@ -127,9 +128,11 @@ def _epoch(run: _Run, progress: Callable[[Progress], None] | None) -> str | None
         value = step(run, moment, inputs[rows], wanted[rows])
         if not math.isfinite(value):
             where = f"step {moment.step + 1} (epoch {run.epoch + 1} of {moment.epochs})"
-            return f"the loss or a gradient is no number at {where}"
+            return f"the loss, a gradient or a score is no number at {where}"
         total += value * len(rows)
         moment = replace(moment, step=moment.step + 1)
+    if not run.numbers():
+        return f"scores are no finite numbers after step {moment.step} (epoch {run.epoch + 1})"
     with torch.no_grad():
         run.plan.method.close(run.layers, moment)
         masks = run.plan.method.current(run.layers, moment)
@@ -145,8 +148,13 @@ def step(run: _Run, moment: Moment, inputs: Tensor, wanted: Tensor) -> float:
     from slth.supermask._descent import descend
 
     method, layers, rate = run.plan.method, run.layers, run.rate()
-    with torch.no_grad():
-        method.relax(layers, moment)
+    try:
+        with torch.no_grad():
+            method.relax(layers, moment)
+    except BadInput:
+        if run.numbers():
+            raise
+        return math.nan
     with torch.enable_grad(), run.autocast():
         loss = run.plan.objective.loss(run.plan.model(inputs), wanted)
     gradients = torch.autograd.grad(loss, [layer.effective for layer in layers])

@@ -307,7 +307,7 @@ def _law(ax: Any, rows: list[Row], sizes: tuple[int, ...]) -> None:
     line.set_gid("curve:seeds")
     ax.set(xlabel="log10 of compression [1]", ylabel="chance that no layer is empty [1]")
     plot.title(ax, "random pruning")
-    plot.legend(ax, loc="lower left")
+    plot.legend(ax, loc="upper right")
 
 
 if __name__ == "__main__":

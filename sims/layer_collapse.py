@@ -5,8 +5,8 @@ empties a whole layer long before the compression N/L, at which each of L layers
 weights.
 
 Protocol, fixed before measuring:
-- Untrained networks, Kaiming normal weights: VGG-16 for CIFAR-100 (3 seeds), ResNet-20 (6) and a
-  perceptron 784-300-100-10 (20); seeds from 500 on, none looked at before. Projections on shortcuts
+- Untrained networks, Kaiming normal weights: VGG-16 for CIFAR-100 (2 seeds), ResNet-20 (4) and a
+  perceptron 784-300-100-10 (10); seeds from 500 on, none looked at before. Projections on shortcuts
   are not pruned, as published. On a GPU: ResNet-18 for ResNet-20, 10 seeds each, each half decade.
 - Random, magnitude, SNIP and GraSP score once, synaptic flow before each of 100 exponential steps.
   SNIP and GraSP look at Gaussian images, one a class on the CPU (VGG-16), else 10.
@@ -44,7 +44,7 @@ METHODS = ("random", "magnitude", "snip", "grasp", "synflow")
 VGG = Setting("vgg16", classes=100, per_class=1)
 RESNET = Setting("resnet20")
 MLP = Setting("mlp:784,300,100,10")
-CPU = {VGG: 3, RESNET: 6, MLP: 20}
+CPU = {VGG: 2, RESNET: 4, MLP: 10}
 GPU = {replace(VGG, per_class=10): 10, Setting("resnet18", classes=100): 10, MLP: 20}
 SMOKE = {Setting("mlp:100,40,20,10", steps=50): 10, Setting("resnet20", steps=10, per_class=1): 1}
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from sims._protocol import read_table
 from slth import plot
+from slth.cli import collapse as command
 from slth.cli import main
 from slth.collapse import Maximal, collapse, diagram, findings
 from slth.collapse.critical import Critical
@@ -181,6 +182,12 @@ def test_bad_input_is_one_line_and_writes_nothing(case: str, tmp_path: Path) -> 
     assert allowed in text
     assert text.count("\n") == 1, text
     assert not out.exists()
+
+
+def test_titles_say_the_data_of_losses() -> None:
+    setting = diagram.Setting(ARCH, data="mnist5k", per_class=3)
+    assert "3 MNIST digits a class" in command.title(setting, ("random", "snip"), MOST)
+    assert "MNIST" not in command.title(setting, ("random", "synflow"), MOST)
 
 
 class TestBatches:

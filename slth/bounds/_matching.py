@@ -34,6 +34,7 @@ from slth.errors import BadInput
 
 EXACT = 256  # sets of up to so many slots, and complements of such, are counted size by size
 GROWTH = 1.03  # of the runs between
+MOST = 1 << 52  # neurons
 ROUNDING = 1e-14  # relative, of what is added up in an exponent: about forty roundings
 
 
@@ -64,6 +65,8 @@ def least_neurons(inputs: int, each: int, chance: float, delta: float) -> int:
         return 0
     low, high, step = 2 * inputs * each - 1, 2 * inputs * each, 1
     while match_failure(inputs, high, each, chance) > delta:
+        if high > MOST:
+            raise BadInput("chance", chance, f"one that {MOST} neurons do with", "raise it")
         low, high, step = high, high + step, 2 * step
     while high - low > 1:
         middle = (low + high) // 2
@@ -80,12 +83,11 @@ def _chernoff(neurons: int, most: Floats, log_missed: Floats) -> Floats:
     rest = (neurons - most) / neurons
     with np.errstate(divide="ignore", invalid="ignore"):
         log_share = np.where(share > 0.5, np.log1p(-rest), np.log(share))
-        ahead = log_share - _log_one_minus(log_missed)
+        ahead = np.where(most > 0, log_share - _log_one_minus(log_missed), -1.0)  # times 0
         behind = np.log(rest) - log_missed
-        taken = np.where(most > 0, share * ahead, 0.0)
         parts = np.abs(np.log(rest)) + np.abs(log_missed)
         slack = share * (np.abs(ahead) + 1) + rest * (parts + 1)
-        divergence = taken + rest * behind - ROUNDING * slack
+        divergence = share * ahead + rest * behind - ROUNDING * slack
     speaks = (most < neurons) & (ahead < 0)
     bound: Floats = np.where(speaks, np.maximum(0.0, neurons * divergence), 0.0)
     return bound

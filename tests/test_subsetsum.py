@@ -422,6 +422,14 @@ def test_first_hit_says_none_only_when_it_looked_at_everything() -> None:
     assert (FirstHit()(Problem(values, [99.0] * 8, 0.1)).status == Status.NONE_EXISTS).all()
 
 
+@pytest.mark.parametrize("padding", [0, 1, 5])
+def test_a_window_of_all_usable_values_is_complete_whatever_padding_follows(padding: int) -> None:
+    row = np.array([0.25, 0.0, 0.5, *[0.0] * padding])
+    for window in (2, 3, 36):
+        solution = FirstHit(window=window)(Problem(row, [0.125, 9.0, 0.75], 2.0**-10))
+        assert solution.status.tolist() == [1, 1, 0]
+
+
 def test_first_hit_decides_targets_a_last_digit_out_of_reach() -> None:
     """Within one window nothing is given up where sums are exact, however near the border."""
     targets = np.array([-2.0, 3.0, -1.0])

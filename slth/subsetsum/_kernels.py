@@ -572,6 +572,8 @@ def first_hit_rows(values, targets, epsilon, window, capacity, mask, used, lower
         while begin < n:
             first = begin == 0
             count, _, begin = pack(own, begin, window, packed, place)
+            while begin < n and own[begin] == 0.0:  # padding is no further window
+                begin += 1
             bound = rounding_bound(packed[:count], rest)
             if np.isnan(bound):
                 break

@@ -69,7 +69,8 @@ class OnCpu(Ranking):
         self.size = sum(places.size for places in self.index)
         self.scores = [score.numpy() for score in scores]
         self.bits = [_select.as_bits(score) for score in self.scores]
-        self.tau = self.largest = self.bits[0].dtype.type(0)
+        self.tau: Any = None
+        self.largest: Any = None  # of those dropped; None where all are kept
         self.ties: list[int] = []
 
     def threshold(self, k: int) -> float:
@@ -85,10 +86,12 @@ class OnCpu(Ranking):
             left -= self.ties[-1]
         whole = sum(self.ties) == sum(int(equal) for equal, _, _ in rows)
         below = [largest for _, _, largest in rows if largest != tau]
-        self.largest = max(below, default=tau) if whole else tau
+        self.largest = max(below, default=None) if whole else tau
         return self._float(tau)
 
     def unresolved(self, bound: float) -> int:
+        if self.largest is None:
+            return 0
         span = interval(self._float(self.tau), self._float(self.largest), bound)
         if span is None:
             return 0

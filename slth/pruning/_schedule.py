@@ -30,6 +30,12 @@ def plan(
             f"1 to {largest:.10g} = N/L, N = {sum(sizes)} weights in L = {len(sizes)} layers",
             "beyond N/L some layer is left without a weight",
         )
+    for name, got, known in (
+        ("schedule", schedule, ("exponential", "linear", "each")),
+        ("masking", masking, ("global", "local")),
+    ):
+        if got not in known:
+            raise BadInput(name, got, ", ".join(known), "choose one of these")
     if steps < 1:
         raise BadInput("steps", steps, "a whole number of at least 1", "1 prunes at once")
     parts = (sum(sizes),) if masking == "global" else tuple(sizes)

@@ -297,7 +297,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_old_file(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("slth.ticket._add", full)
+    monkeypatch.setattr("slth.mask_file.write", full)
     result = run(f"ticket model.pt --n 9 {SHORT}")
     assert result.exit_code == 2
     assert result.stderr.startswith("error: --out: got ticket.npz: No space left")

@@ -71,6 +71,15 @@ def test_they_agree_on_long_rows_and_with_a_limit(device: str) -> None:
     same(TorchMeetInTheMiddle(device=device)(long), MeetInTheMiddle()(long))
 
 
+@pytest.mark.skipif(NO_GPU, reason="torch sees no CUDA device here")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_without_triton_finds_them_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slth.subsetsum._torch.TRITON_MOST", 0)
+    values, targets = rows_of(kind, 300, 20, np.random.default_rng(36))
+    problem = Problem(values, targets)
+    same(TorchMeetInTheMiddle(device="cuda")(problem), MeetInTheMiddle()(problem))
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_first_hits_are_those_that_numba_finds(kind: str, device: str) -> None:

@@ -31,7 +31,10 @@ def nearest_signs(values: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tenso
     padded = values.new_zeros((rows, 2 * half))
     padded[:, :n] = values
     distance = torch.empty_like(wanted)
-    even, odd = torch.empty((2, rows), dtype=torch.int64, device=values.device)
+    even = torch.empty(rows, dtype=torch.int64, device=values.device)
+    odd = torch.empty_like(
+        even
+    )  # not a row of one array: Triton compiles anew where alignment is odd
     with torch.cuda.device(values.device) if values.is_cuda else nullcontext():
         _nearest_row[(rows,)](
             padded, wanted, distance, even, odd, half,

@@ -66,17 +66,37 @@ class TestMatching:
             assert match_failure(inputs, h - 1, each, chance) > delta
 
     def test_runs_of_sizes_are_above_the_sum(self, monkeypatch):
-        """With as good as every size in a run of its own, and with long runs."""
-        h = least_neurons(200, 10, 0.05, 1e-3)
-        exact = exact_sum(200, h, 10, 0.05)
-        assert match_failure(200, h, 10, 0.05) == pytest.approx(float(exact), rel=1e-6)
-        monkeypatch.setattr(_matching, "EXACT", 20)
+        """Of a few hundred sizes, in short runs and in runs that double."""
+        for exact_up_to, growth, factor in ((20, 1.03, 1.5), (1, 2.0, math.inf)):
+            monkeypatch.setattr(_matching, "EXACT", exact_up_to)
+            monkeypatch.setattr(_matching, "GROWTH", growth)
+            for inputs, each, chance, delta in ((200, 10, 0.05, 0.1), (60, 1, 0.02, 1e-3)):
+                _matching._runs.cache_clear()
+                first, last, log_sets = _matching._runs(inputs)
+                assert first.size <= 2 * inputs - (100 if inputs == 200 else 0)
+                assert (first[1:] == last[:-1] + 1).all()
+                assert (first[0], last[-1]) == (1, 2 * inputs)
+                for a, b, log_number in zip(first, last, log_sets, strict=True):
+                    sets = sum(math.comb(2 * inputs, r) for r in range(int(a), int(b) + 1))
+                    assert math.log(sets) <= log_number
+                h = least_neurons(inputs, each, chance, delta)
+                exact = exact_sum(inputs, h, each, chance)
+                assert exact <= match_failure(inputs, h, each, chance) < factor * exact
         _matching._runs.cache_clear()
-        first, last, _ = _matching._runs(200)
-        assert first.size < 380
-        assert (first[1:] == last[:-1] + 1).all()
-        assert (first[0], last[-1]) == (1, 400)
-        assert exact <= match_failure(200, h, 10, 0.05) < 2 * exact
+
+    def test_long_runs_at_random(self, monkeypatch):
+        rng, spoke = np.random.default_rng(10), 0
+        monkeypatch.setattr(_matching, "EXACT", 1)
+        monkeypatch.setattr(_matching, "GROWTH", 2.0)
+        for _ in range(300):
+            inputs, each = int(rng.integers(4, 40)), int(rng.integers(1, 4))
+            chance = float(rng.uniform(0.01, 0.9))
+            h = int(2 * inputs * each * (1 + rng.exponential(1)))
+            _matching._runs.cache_clear()
+            found = match_failure(inputs, h, each, chance)
+            assert found >= min(1.0, float(exact_sum(inputs, h, each, chance)))
+            spoke += found < 1
+        assert spoke > 100
         _matching._runs.cache_clear()
 
     @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ up to a common power of two, which ranks them alike and lets float32 take any de
 Rounding. All terms are non-negative, so each rounding changes a score by a factor within 1 ± u, and
 a score is within 1 ± γ of the exact one, γ = M·u/(1 − M·u), where M counts the roundings on the
 way: the terms of every sum passed, in whatever order they are added (Higham 2002, section 3.1; M is
-derived in `_scaled`). This holds while no product falls below the smallest normal number; weights
-whose flow is that far below the largest are ranked in float64. Where a maximum is taken of equal
-numbers, the flow is that of the one that was taken.
+derived in `_scaled`). It holds while no product on the way to the output falls below 2^-126. So
+float32 is left for float64 where a weight is under 2^-80, an activation under 2^-45 of the largest
+beside it, or the threshold under 2^-60 of the flow, which no derivative lost below 2^-126 can reach
+(a loss of 2^-149, times an activation and a weight of at most 2^20 each). Where a maximum is taken
+of equal numbers, the flow is that of the one that was taken.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from slth.pruning import Context, Masks
 
 
+ROOM = (2.0**-80, 2.0**20)  # of |θ|^p in float32, zeros apart
+
+
 @dataclass(frozen=True)
 class Options:
     """power: p. biases: whether biases and BatchNorm's shifts flow too. double: float64 always."""
@@ -42,10 +47,26 @@ class Options:
     double: bool = False
 
 
-def dtype_for(found: Sequence[Layer], double: bool) -> torch.dtype:
-    """float64 where asked for or where a weight has it, else float32, half precision included."""
-    wide = any(layer.module.weight.dtype == torch.float64 for layer in found)
-    return torch.float64 if double or wide else torch.float32
+@dataclass(frozen=True)
+class Rounding:
+    """bound: γ, inf where none is known. fits: whether float32 had room for all values."""
+
+    bound: float
+    fits: bool
+
+
+def dtype_for(found: Sequence[Layer], options: Options) -> torch.dtype:
+    """float64 where asked for, where a weight has it, or where float32 has no room for its powers;
+    else float32, half precision included."""
+    weights = [layer.module.weight for layer in found]
+    if options.double or any(weight.dtype == torch.float64 for weight in weights):
+        return torch.float64
+    least, largest = (limit ** (1 / max(options.power, 1)) for limit in ROOM)
+    for weight in weights if options.power else []:
+        sizes = weight.detach().abs()
+        if bool(((sizes > 0) & ((sizes < least) | (sizes > largest))).any()):
+            return torch.float64
+    return torch.float32
 
 
 def strengths(weight: Tensor, power: int, dtype: torch.dtype) -> Tensor:
@@ -81,11 +102,11 @@ def gradients(
     leaves: Mapping[str, Tensor],
     context: Context,
     take: Callable[[int, Tensor], None],
-) -> float:
+) -> Rounding:
     """Hand ∂R/∂leaf, flat and up to one power of two, to `take` as soon as it is known.
 
     take: gets the leaf's number and the derivative, which is freed on return, so that only one at a
-    time needs memory; leaves without influence are left out. Gives the bound γ, inf if unknown.
+    time needs memory; leaves without influence are left out.
     """
     first, tally = next(iter(leaves.values())), _Tally()
     x = torch.ones((1, *context.shape), dtype=first.dtype, device=first.device)
@@ -111,7 +132,7 @@ def gradients(
             torch.autograd.backward(flow.sum())
     roundings = tally.roundings if isinstance(out, Scaled) else math.inf
     rounded = (roundings + flow.numel() + len(leaves) + 4) * torch.finfo(first.dtype).eps / 2
-    return math.inf if rounded >= 0.5 else rounded / (1 - rounded)
+    return Rounding(math.inf if rounded >= 0.5 else rounded / (1 - rounded), tally.fits)
 
 
 def scores(model: nn.Module, masks: Masks, context: Context, options: Options) -> dict[str, Tensor]:
@@ -120,10 +141,10 @@ def scores(model: nn.Module, masks: Masks, context: Context, options: Options) -
     Raises BadInput where the flow is not finite even in float64, as some activations make it.
     """
     found = [layer for layer in layers(model, shortcuts=True) if layer.name in masks]
-    dtype = dtype_for(found, options.double)
-    result = _scores(model, found, masks, context, options, dtype)
-    if not _finite(result) and dtype != torch.float64:
-        result = _scores(model, found, masks, context, options, torch.float64)
+    dtype = dtype_for(found, options)
+    result, fits = _scores(model, found, masks, context, options, dtype)
+    if dtype != torch.float64 and not (fits and _finite(result)):
+        result, _ = _scores(model, found, masks, context, options, torch.float64)
     if not _finite(result):
         raise not_finite()
     return result
@@ -136,7 +157,7 @@ def _scores(
     context: Context,
     options: Options,
     dtype: torch.dtype,
-) -> dict[str, Tensor]:
+) -> tuple[dict[str, Tensor], bool]:
     leaves = {}
     for layer in found:
         held = strengths(layer.module.weight, options.power, dtype)
@@ -148,8 +169,8 @@ def _scores(
     def take(i: int, grad: Tensor) -> None:
         lines[i].copy_(grad.mul_(weights[i]).abs_())
 
-    gradients(model, surroundings(model, list(leaves), options, dtype), leaves, context, take)
-    return result
+    around = surroundings(model, list(leaves), options, dtype)
+    return result, gradients(model, around, leaves, context, take).fits
 
 
 def _finite(scores: Mapping[str, Tensor]) -> bool:

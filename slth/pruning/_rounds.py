@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from slth.pruning import Context, Masks, Saliency
     from slth.pruning._schedule import Counts
 
-SINKING = 2.0**-100  # of float32 thresholds: below it products may have fallen out of range
+SINKING = 2.0**-60  # of float32 thresholds, beside a flow near one: see `_flow`
 
 
 class Rounds(Protocol):
@@ -70,7 +70,7 @@ class _Flow:
         found = [layer for layer in layers(model, shortcuts=True) if layer.name in masks]
         self.model, self.context, self.options = model, context, options
         self.names = {layer.name: layer.parameter for layer in found}
-        self.dtype = _flow.dtype_for(found, options.double)
+        self.dtype = _flow.dtype_for(found, options)
         self.leaves, self.index, self.room = {}, [], []
         for layer in found:
             mask = masks[layer.name]
@@ -102,27 +102,30 @@ class _Flow:
 
     def _keep(self, counts: Counts, leaves: dict[str, Tensor], around: dict[str, Tensor]) -> bool:
         """Whether it could be done in the leaves' type: scores finite, thresholds not too small."""
-        scores, bound = self._scores(leaves, around)
+        scores, rounding = self._scores(leaves, around)
+        narrow = scores[0].dtype == torch.float32
+        if narrow and not rounding.fits:
+            return False
         each = range(len(scores))
         groups = [slice(None)] if len(counts) == 1 else [slice(i, i + 1) for i in each]
         kind: type[Ranking] = OnCpu if scores[0].device.type == "cpu" else OnDevice
         ranked = [kind(scores[g], self.index[g]) for g in groups]
         thresholds = [r.threshold(k) for r, k in zip(ranked, counts, strict=True)]
-        limit = SINKING if scores[0].dtype == torch.float32 else 0.0
+        limit = SINKING if narrow else 0.0
         if not all(limit <= t < math.inf for t in thresholds):
             return False
         weights = _flat(self.leaves)
         for group, r in zip(groups, ranked, strict=True):
-            if bound == math.inf:
+            if rounding.bound == math.inf:
                 self.unresolved = None
             elif self.unresolved is not None:
-                self.unresolved += r.unresolved(bound)
+                self.unresolved += r.unresolved(rounding.bound)
             self.index[group] = r.keep(weights[group])
         return True
 
     def _scores(
         self, leaves: dict[str, Tensor], around: dict[str, Tensor]
-    ) -> tuple[list[Tensor], float]:
+    ) -> tuple[list[Tensor], _flow.Rounding]:
         weights = _flat(leaves)
         found = []
         for places, space, weight in zip(self.index, self.room, weights, strict=True):
@@ -133,8 +136,7 @@ class _Flow:
         def take(i: int, gradient: Tensor) -> None:
             found[i] = living_scores(gradient, weights[i], self.index[i], found[i])
 
-        bound = _flow.gradients(self.model, around, leaves, self.context, take)
-        return found, bound
+        return found, _flow.gradients(self.model, around, leaves, self.context, take)
 
 
 def _flat(leaves: dict[str, Tensor]) -> list[Tensor]:

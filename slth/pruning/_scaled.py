@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 WINDOW = 20  # a tensor's largest entry stays within 2^±20: rescaling every third layer is enough
+SPREAD = 2.0**-45  # times a weight of 2^-80 it is still a normal number of float32
 ZERO = -(1 << 40)  # the exponent of a tensor of zeros: below every other one
 
 
@@ -30,6 +31,7 @@ class _Tally:
     places where it is used, and, in the derivative, those of all that comes after.
     """
 
+    fits: bool = True  # whether entries of one tensor lie near enough for float32's products
     forward: float = 0.0
     backward: float = 0.0
     worst: float = -math.inf  # over weights: before it, plus its own, less backward until there
@@ -106,13 +108,22 @@ def shifted(value: Tensor, by: int) -> Tensor:
 
 
 def _near_one(value: Tensor, exponent: int, tally: _Tally) -> Scaled:
-    top = float(value.detach().abs().amax()) if value.numel() else 0.0
+    sizes = value.detach().abs()
+    top = float(sizes.amax()) if value.numel() else 0.0
     if top == 0:
         return Scaled.of(value, ZERO, tally)
     power = math.frexp(top)[1] if math.isfinite(top) else 0
     if abs(power) > WINDOW:
         value, exponent = shifted(value, -power), exponent + power
+    _check_spread(sizes, -power, tally)
     return Scaled.of(value, exponent, tally)
+
+
+def _check_spread(sizes: Tensor, power: int, tally: _Tally) -> None:
+    """Whether all entries but zeros are within SPREAD of one after multiplication by 2^power."""
+    least = float(torch.where(sizes > 0, sizes, math.inf).amin()) if sizes.numel() else 1.0
+    if math.frexp(least)[1] + power < math.frexp(SPREAD)[1]:
+        tally.fits = False
 
 
 def _tally(args: Any) -> _Tally:
@@ -145,6 +156,9 @@ def _aligned(parts: Sequence[Any]) -> tuple[list[Tensor], int, _Tally]:
     scaled = _operands(parts)
     exponent = max(p.exponent for p in scaled)
     values = [shifted(p.value, p.exponent - exponent) for p in scaled]
+    for part in scaled:
+        if exponent - part.exponent > WINDOW:
+            _check_spread(part.value.detach().abs(), part.exponent - exponent, part.tally)
     scaled[0].tally.both(2 * len(parts))
     return values, exponent, scaled[0].tally
 

@@ -32,21 +32,24 @@ def coarse_programs():
     plan.cache_clear()
 
 
-def exact_sum(inputs: int, neurons: int, each: int, chance: float) -> mpmath.mpf:
-    """Σ_r C(2d, r) exp(−h D) in fifty digits, size by size."""
+def exact_term(inputs: int, neurons: int, each: int, chance: float, r: int) -> mpmath.mpf:
+    """C(2d, r) exp(−h D) in fifty digits."""
     with mpmath.workdps(50):
-        tau, total = mpmath.mpf(chance), mpmath.mpf(0)
-        for r in range(1, 2 * inputs + 1):
-            both, one = max(0, r - inputs), min(r, 2 * inputs - r)
-            q = (1 - tau) ** both * (1 - tau / 2) ** one
-            x = mpmath.mpf(each * r - 1) / neurons
-            bound = mpmath.mpf(1)
-            if x < 1 - q:
-                divergence = (1 - x) * mpmath.log((1 - x) / q)
-                divergence += x * mpmath.log(x / (1 - q)) if x else 0
-                bound = mpmath.exp(-neurons * divergence)
-            total += mpmath.binomial(2 * inputs, r) * bound
-        return total
+        tau = mpmath.mpf(chance)
+        q = (1 - tau) ** max(0, r - inputs) * (1 - tau / 2) ** min(r, 2 * inputs - r)
+        x = mpmath.mpf(each * r - 1) / neurons
+        bound = mpmath.mpf(1)
+        if x < 1 - q:
+            divergence = (1 - x) * mpmath.log((1 - x) / q)
+            divergence += x * mpmath.log(x / (1 - q)) if x else 0
+            bound = mpmath.exp(-neurons * divergence)
+        return mpmath.binomial(2 * inputs, r) * bound
+
+
+def exact_sum(inputs: int, neurons: int, each: int, chance: float) -> mpmath.mpf:
+    return mpmath.fsum(
+        exact_term(inputs, neurons, each, chance, r) for r in range(1, 2 * inputs + 1)
+    )
 
 
 class TestMatching:
@@ -84,18 +87,23 @@ class TestMatching:
                 assert exact <= match_failure(inputs, h, each, chance) < factor * exact
         _matching._runs.cache_clear()
 
-    def test_long_runs_at_random(self, monkeypatch):
+    def test_each_long_run_is_above_its_own_sizes(self, monkeypatch):
         rng, spoke = np.random.default_rng(10), 0
         monkeypatch.setattr(_matching, "EXACT", 1)
         monkeypatch.setattr(_matching, "GROWTH", 2.0)
-        for _ in range(300):
-            inputs, each = int(rng.integers(4, 40)), int(rng.integers(1, 4))
-            chance = float(rng.uniform(0.01, 0.9))
+        for _ in range(60):
+            inputs, each = int(rng.integers(4, 30)), int(rng.integers(1, 4))
+            chance = float(rng.uniform(0.05, 0.9))
             h = int(2 * inputs * each * (1 + rng.exponential(1)))
             _matching._runs.cache_clear()
-            found = match_failure(inputs, h, each, chance)
-            assert found >= min(1.0, float(exact_sum(inputs, h, each, chance)))
-            spoke += found < 1
+            first, last, _ = _matching._runs(inputs)
+            for a, b, bound in zip(
+                first, last, _matching._exponents(inputs, h, each, chance), strict=True
+            ):
+                sizes = range(int(a), int(b) + 1)
+                exact = mpmath.fsum(exact_term(inputs, h, each, chance, r) for r in sizes)
+                assert float(mpmath.log(exact)) <= bound
+                spoke += len(sizes) > 1 and bound < 0
         assert spoke > 100
         _matching._runs.cache_clear()
 

@@ -50,11 +50,7 @@ def match_failure(inputs: int, neurons: int, each: int, chance: float) -> float:
         return 0.0
     if neurons < 2 * inputs * each:
         return 1.0
-    first, last, log_sets = _runs(inputs)
-    log_missed = np.maximum(0.0, first - inputs) * math.log1p(-chance)
-    log_missed += np.minimum(first, 2 * inputs - first) * math.log1p(-chance / 2)
-    exponents = log_sets * (1 + ROUNDING) - _chernoff(neurons, each * last - 1, log_missed)
-    total = float(np.exp(np.minimum(exponents, 0.0)).sum())
+    total = float(np.exp(np.minimum(_exponents(inputs, neurons, each, chance), 0.0)).sum())
     return min(1.0, total * (1 + MARGIN))
 
 
@@ -75,6 +71,15 @@ def least_neurons(inputs: int, each: int, chance: float, delta: float) -> int:
         else:
             low = middle
     return high
+
+
+def _exponents(inputs: int, neurons: int, each: int, chance: float) -> Floats:
+    """`[runs]`: the logarithm of what each run of sizes contributes, rounded up."""
+    first, last, log_sets = _runs(inputs)
+    log_missed = np.maximum(0.0, first - inputs) * math.log1p(-chance)
+    log_missed += np.minimum(first, 2 * inputs - first) * math.log1p(-chance / 2)
+    bound: Floats = log_sets * (1 + ROUNDING) - _chernoff(neurons, each * last - 1, log_missed)
+    return bound
 
 
 def _chernoff(neurons: int, most: Floats, log_missed: Floats) -> Floats:

@@ -120,7 +120,7 @@ def compression(mask: Tensor | ArrayLike) -> float:
 
 def _keep(flat: NDArray[Any], k: int, alive: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     """The selection on a line of scores, by partition: linear in its length, as no sort is."""
-    if flat.dtype.kind == "f" and np.isnan(flat).any():
+    if flat.dtype.kind == "f" and flat.size and np.isnan(flat.max()):
         raise _nan()
     if alive is None:
         return _top(flat, k)
@@ -138,8 +138,10 @@ def _top(flat: NDArray[Any], k: int) -> NDArray[np.bool_]:
     # Comparing against the k-th value alone keeps too many or too few when it is tied, so the
     # tied ones are counted off in index order.
     threshold = np.partition(flat, flat.size - k)[flat.size - k]
-    kept: NDArray[np.bool_] = flat > threshold
-    kept[np.flatnonzero(flat == threshold)[: k - np.count_nonzero(kept)]] = True
+    kept: NDArray[np.bool_] = flat >= threshold
+    if np.count_nonzero(kept) > k:
+        kept = flat > threshold
+        kept[np.flatnonzero(flat == threshold)[: k - np.count_nonzero(kept)]] = True
     return kept
 
 

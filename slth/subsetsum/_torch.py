@@ -51,16 +51,18 @@ def fitting(each: int, device: torch.device) -> int:
 def first_usable(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """(the first `count` non-zero values of each row, their places), both `[R, count]`.
 
-    Each row of values `[R, n]` must have so many.
+    values: `[R, n]`. Rows with fewer go on with zeros, at place n.
     """
     import torch
 
-    if count == values.shape[1]:
-        return values, torch.arange(count, device=values.device).expand_as(values)
+    rows, n = values.shape
     usable = values != 0
-    taken = usable & (usable.cumsum(1) <= count)
-    place = taken.nonzero()[:, 1].reshape(len(values), count)
-    return values.gather(1, place), place
+    rank = usable.cumsum(1) - 1
+    to = rank.where(usable & (rank < count), count)  # one column more, for all others
+    packed = values.new_zeros((rows, count + 1)).scatter_(1, to, values)
+    column = torch.arange(n, device=values.device).expand_as(to)
+    place = torch.full_like(packed, n, dtype=torch.int64).scatter_(1, to, column)
+    return packed[:, :count].contiguous(), place[:, :count]
 
 
 def nearest(values: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +72,7 @@ def nearest(values: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     wanted, and y minus a sum of those at odd places: the distance is |x - y|, rounded. Of several
     nearest pairs that with the least x counts, then that with the least y, then the least sum at
     even places, then the first signs in binary order: those that the walk in `_kernels` meets
-    first.
+    first. So zeros at a row's end change nothing, and never count plus.
     """
     import torch
 

@@ -88,19 +88,15 @@ class _Window(NamedTuple):
         """Of values `[R, n]`, targets `[R]` and epsilon `[R]`."""
         import torch
 
-        given = torch.tensor(values, device=device)
-        usable = given != 0
-        rank = usable.cumsum(1) - 1
-        to = rank.where(usable & (rank < window), window)  # one column more, for the others
-        packed = given.new_zeros((len(given), window + 1)).scatter_(1, to, given)
-        place = torch.arange(given.shape[1], device=device).expand_as(to)
-        place = torch.zeros_like(packed, dtype=torch.int64).scatter_(1, to, place)
+        from slth.subsetsum._torch import first_usable
+
+        packed, place = first_usable(torch.tensor(values, device=device), window)
         return cls(
-            packed[:, :window].contiguous(),
+            packed,
             torch.tensor(targets, device=device),
             torch.tensor(epsilon, device=device),
-            torch.ones(len(given), dtype=torch.bool, device=device),
-            place[:, :window].cpu().numpy(),
+            torch.ones(len(packed), dtype=torch.bool, device=device),
+            place.cpu().numpy(),
         )
 
     def list_all(self) -> Hits:

@@ -61,9 +61,8 @@ class TorchMeetInTheMiddle(Solver):
         limit = MOST if self.limit is None else self.limit
         count = np.minimum(np.broadcast_to(usable, targets.shape), limit)
         with ONE_AT_A_TIME:
-            for size in np.unique(count):
-                rows = np.flatnonzero((count == size) & ~np.isnan(bound))
-                _solve(values, targets, rows, int(size), device, mask, lower)
+            rows = np.flatnonzero(~np.isnan(bound))
+            _solve(values, targets, rows, count, device, mask, lower)
         lower -= bound
         lower /= 2.0
         lower[~((usable <= limit) & ~np.isnan(bound))] = -np.inf
@@ -81,31 +80,53 @@ def _solve(
     values: Floats,
     targets: Floats,
     rows: NDArray[np.intp],
-    count: int,
+    count: NDArray[np.intp],
     device: torch.device,
     mask: NDArray[np.bool_],
     distance: Floats,
 ) -> None:
-    """Masks and doubled distances of rows of which `count` usable values are looked at."""
+    """Masks and doubled distances of the rows; count `[N]`: usable values that are looked at."""
     import torch
 
-    from slth.subsetsum._torch import ENTRY, first_usable, fitting, nearest
+    from slth.subsetsum._torch import ENTRY, first_usable, fitting
 
-    width, every = values.shape[1], len(rows) == len(targets)
-    step = fitting(ENTRY * 2 ** ((count + 1) // 2) + 32 * width, device)
+    width, most, every = values.shape[1], int(count.max()), len(rows) == len(targets)
+    step = fitting(ENTRY * 2 ** ((most + 1) // 2) + 64 * width, device)
     found = []
     for at in range(0, len(rows), step):
         some = slice(at, at + step) if every else rows[at : at + step]
-        given = torch.tensor(values if len(values) == 1 else values[some], device=device)
+        packed = torch.tensor(values if len(values) == 1 else values[some], device=device)
         wanted = 2.0 * torch.tensor(targets[some], device=device)
-        packed, place = first_usable(given, count)
+        place = None
+        if count.min() < width:
+            packed, place = first_usable(packed, most)
         total = packed.new_zeros(len(packed))
         for column in packed.unbind(1):  # from left to right, as on the CPU
             total = total + column
-        near, kept = nearest(packed, wanted - total)
-        if count < width:
-            plus, kept = kept, torch.zeros((len(wanted), width), dtype=torch.bool, device=device)
-            kept.scatter_(1, place.expand(len(wanted), -1), plus)
+        near, kept = _by_size(packed, wanted - total, count[some])
+        if place is not None:
+            plus, kept = kept, kept.new_zeros((len(kept), width + 1))
+            kept = kept.scatter_(1, place.expand(len(kept), -1), plus)[:, :width]
         found.append((some, kept, near))
     for some, kept, near in found:  # only now, for fetching a result waits until it is there
         mask[some], distance[some] = kept.cpu().numpy(), near.cpu().numpy()
+
+
+def _by_size(
+    values: torch.Tensor, wanted: torch.Tensor, count: NDArray[np.intp]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`nearest` of rows with about equally many values at a time: two more take twice as long."""
+    import torch
+
+    from slth.subsetsum._torch import nearest
+
+    size = np.minimum(count + count % 2, values.shape[1])
+    sizes = np.unique(size)
+    if sizes.tolist() == [values.shape[1]]:
+        return nearest(values, wanted)
+    near = torch.empty_like(wanted)
+    plus = torch.zeros_like(values, dtype=torch.bool)
+    for k in sizes:
+        rows = torch.tensor(np.flatnonzero(size == k), device=values.device)
+        near[rows], plus[rows, :k] = nearest(values[rows, :k], wanted[rows])
+    return near, plus

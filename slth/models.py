@@ -39,6 +39,41 @@ def read(spec: str, state: str | None = None) -> Target:
     return from_module(_load_sequential(Path(spec)))
 
 
+MODULES = (
+    "Sequential", "ModuleList", "ModuleDict", "Linear", "Conv1d", "Conv2d", "Conv3d",
+    "ConvTranspose2d", "BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm", "Flatten",
+    "Unflatten", "Identity", "Dropout", "Dropout2d", "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU",
+    "Sigmoid", "Tanh", "Softplus", "Softmax", "LogSoftmax", "MaxPool1d", "MaxPool2d", "AvgPool1d",
+    "AvgPool2d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "ZeroPad2d",
+    "Upsample",
+)  # fmt: skip
+GENERAL = "torch.nn.Sequential of torch.nn layers such as Conv2d, BatchNorm2d, ReLU and Linear"
+
+
+def read_module(spec: str, state: str | None = None) -> nn.Module:
+    """The module that `spec` names: `model.pt`, a Sequential of layers in MODULES, nested ones too,
+    or `module.py:factory` with or without a state-dict file.
+
+    Raises BadInput on files that are missing, damaged, or hold anything but tensors and these.
+    """
+    from torch import nn
+
+    path, _, factory = spec.partition(".py:")
+    if factory:
+        return from_factory(Path(path + ".py"), factory, state)
+    if state is not None:
+        raise BadInput("state", state, "none with a model file", "give module.py:factory with it")
+    model = _unpickle(Path(spec), tuple(getattr(nn, name) for name in MODULES), GENERAL)
+    if not isinstance(model, nn.Sequential):
+        raise BadInput(
+            spec,
+            f"a {type(model).__name__}",
+            GENERAL,
+            "torch.save the Sequential itself, or give module.py:factory and the state dict",
+        )
+    return model
+
+
 def _load_sequential(path: Path) -> nn.Module:
     from torch import nn
 
@@ -87,7 +122,7 @@ _DAMAGE = (  # what a foreign or damaged file raises in torch's reader
 )
 
 
-def _unpickle(path: Path, allowed: tuple[type, ...]) -> Any:
+def _unpickle(path: Path, allowed: tuple[type, ...], layers: str = SUPPORTED) -> Any:
     import torch
 
     if not path.is_file():
@@ -101,6 +136,6 @@ def _unpickle(path: Path, allowed: tuple[type, ...]) -> Any:
         raise BadInput(
             str(path),
             reason.strip()[:90] or type(error).__name__,
-            "tensors and " + SUPPORTED,
+            "tensors and " + layers,
             "save the model anew with torch.save, or give module.py:factory and a state dict",
         ) from None

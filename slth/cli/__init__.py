@@ -93,6 +93,18 @@ def _load_search(name: str) -> type:
     return load(name)
 
 
+def _saliencies() -> tuple[str, ...]:
+    from slth.pruning import saliencies
+
+    return saliencies()
+
+
+def _load_saliency(name: str) -> type:
+    from slth.pruning import load
+
+    return load(name)
+
+
 def _laws() -> tuple[str, ...]:
     from slth.laws import LAWS
 
@@ -133,6 +145,13 @@ LAW = Chooser(
     _laws,
     _load_law,
     "law-",
+)
+METHOD = Chooser(
+    "method",
+    "synflow",
+    "How to score. Each has options of its own: --method NAME --help.",
+    _saliencies,
+    _load_saliency,
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -356,6 +375,75 @@ def bounds_command(
         found = bounds.single(name, target, epsilon, delta)
         bounds_table.show_json(found) if as_json else bounds_table.show_single(found, head)
     return 0
+
+
+@main.command("prune", cls=PluginCommand, choosers=(METHOD,))
+@click.argument("model")
+@click.option("--compression", type=float, required=True, help="Weights over kept weights.")
+@click.option("--state", help="State dict for module.py:factory.")
+@click.option("--shape", help="Of one input: 3,32,32. [default: what the model tells]")
+@click.option("--classes", type=click.IntRange(1), help="Outputs of an architecture by name.")
+@click.option("--data", help="For methods that need some: gaussian, digits or mnist5k.")
+@click.option(
+    "--per-class", type=click.IntRange(1), default=10, show_default=True, help="Inputs of a class."
+)
+@click.option("--masking", default="global", show_default=True, help="global, or local in layers.")
+@click.option(
+    "--schedule", default="exponential", show_default=True, help="exponential, linear or each."
+)
+@click.option("--steps", type=int, help="Of the schedule. [default: as published, 1 or 100]")
+@click.option("--shortcuts", is_flag=True, help="Prune projections on shortcuts too.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all draws.")
+@click.option("--device", default="cpu", show_default=True, help="Torch's name: cpu, cuda.")
+@click.option("--out", type=click.Path(path_type=Path), help="Save the masks here, as .npz.")
+@as_json
+def prune_command(
+    model: str,
+    compression: float,
+    state: str | None,
+    shape: str | None,
+    classes: int | None,
+    data: str | None,
+    per_class: int,
+    masking: Any,
+    schedule: Any,
+    steps: int | None,
+    shortcuts: bool,
+    seed: int,
+    device: str,
+    out: Path | None,
+    as_json: bool,
+    method: Any,
+) -> int:
+    """Which weights of the untrained MODEL should be kept?
+
+    MODEL is a file of a torch.nn.Sequential saved by torch.save, module.py:factory, or an
+    architecture by name, such as vgg16 or mlp:784,300,100,10. Prints what each layer keeps, which
+    layers are empty, and whether a path from inputs to outputs survives; without one the exit
+    status is 3. A mask file goes onto the model by slth.pruning.load_pruning(FILE).apply(model).
+
+    \b
+    Example:  slth prune mlp:784,300,100,10 --method synflow --compression 1000
+    """
+    from slth.cli import collapse, inputs, prune, show
+    from slth.pruning import prune as run
+
+    inputs.check_output(out)
+    saliency = method()
+    module, size = prune.model(model, state, collapse.shape(shape), classes, seed)
+    module = prune.place(module, device)
+    context = prune.context(module, saliency, size, data, per_class, seed)
+    with show.bar("pruning", counted=True) as progress:
+        found = run(
+            module, saliency, compression, context=context, masking=masking, schedule=schedule,
+            steps=steps, shortcuts=shortcuts, progress=progress,
+        )  # fmt: skip
+    if out is not None:
+        with inputs.writing(out):
+            found.save(out)
+    facts = prune.facts(found, module, size, None if out is None else str(out))
+    show.show_json(facts) if as_json else prune.show(facts)
+    return 3 if facts["path"] is False else 0
 
 
 @main.command("collapse")

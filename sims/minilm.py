@@ -444,12 +444,12 @@ def prose(result: dict[str, Any]) -> str:
     states = {name: v["state"] for name, v in result["verdicts"].items()}
     refuted = [f"*{name}*" for name, state in states.items() if state == State.REFUTED]
     text = (
-        f"The tolerance {ATTACKED:g} of the published experiment is too coarse here: weights have a "
-        "standard deviation of about 0.06, and some embedding keeps a cosine of only "
+        f"The tolerance {ATTACKED:g} of the published experiment is too coarse here: weights have "
+        "a standard deviation of about 0.06, and some embedding keeps a cosine of only "
         f"{coarse['cosine']['min']:.2f}. {fine['tolerance']:g} is fine enough. Of the claims "
         f"written down before the run, {len(refuted)} came out refuted: {' and '.join(refuted)}. "
-        "The theorem itself is silent, since it asks for spectral norms of at most 1. The whole took one "
-        f"process and {max(r['peak'] for r in rows.values()) / 1e9:.2g} GB."
+        "The theorem itself is silent, since it asks for spectral norms of at most 1. The whole "
+        f"took one process and {max(r['peak'] for r in rows.values()) / 1e9:.2g} GB."
     )
     return "\n".join(textwrap.wrap(text, 108, break_long_words=False))
 

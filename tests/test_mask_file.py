@@ -217,13 +217,12 @@ def once(dims, hold=False):
     size = sum(w.nbytes for w in target.weights)
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - size)
 
-dims = (192, 1024, 192, 1024, 192, 1024, 192)
-once((20, 30, 20))
+dims = (128, 1024, 128, 1024, 128, 1024, 128)
+once(dims[:3])
 if sys.argv[2] == "measure":
-    once(dims[:3])
     once(dims)
     once(dims, hold=True)
-print(json.dumps(peaks[1:]))
+print(json.dumps(peaks))
 """
 
 
@@ -238,4 +237,4 @@ def test_depth_costs_no_memory(tmp_path: Path) -> None:
         done = subprocess.run(code, cwd=root, env=alone, capture_output=True, text=True, check=True)
     shallow, deep, held = json.loads(done.stdout)
     assert deep - shallow < 10e6
-    assert held - deep > 30e6
+    assert held - deep > 20e6

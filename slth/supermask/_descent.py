@@ -6,9 +6,10 @@ Written out because making a torch optimiser imports torch's compiler, which tak
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from slth.supermask import Layer, MaskSearch
@@ -18,6 +19,14 @@ DECAYS, TINY = (0.9, 0.999), 1e-8  # Kingma and Ba (2015)
 
 def descend(method: MaskSearch, layer: Layer, gradient: Tensor, rate: float, step: int) -> None:
     """Move a layer's scores by one step, counted from 0; overwrites the gradient."""
+    if method.optimizer == "sgd" and fused(layer):
+        from slth.supermask import _kernels
+
+        kind = layer.scores.numpy().dtype.type
+        numbers = (kind(rate), kind(method.momentum), kind(method.decay))
+        arrays = (flat(layer.scores), flat(_kept(layer, "velocity")), flat(gradient))
+        _kernels.momentum(*arrays, *numbers, method.nesterov)
+        return
     if method.decay:
         gradient.add_(layer.scores, alpha=method.decay)
     if method.optimizer == "adam":
@@ -30,6 +39,19 @@ def descend(method: MaskSearch, layer: Layer, gradient: Tensor, rate: float, ste
         else:
             gradient = velocity
     layer.scores.sub_(gradient, alpha=rate)
+
+
+def fused(layer: Layer) -> bool:
+    """Whether the CPU's kernels take the layer's tensors."""
+    import torch
+
+    scores = layer.scores
+    return scores.device.type == "cpu" and scores.dtype in (torch.float32, torch.float64)
+
+
+def flat(tensor: Tensor) -> NDArray[Any]:
+    """The entries in C order: the memory itself where it lies so, otherwise a copy."""
+    return tensor.reshape(-1).numpy()
 
 
 def _adam(layer: Layer, gradient: Tensor, rate: float, t: int) -> None:

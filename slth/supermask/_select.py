@@ -59,7 +59,15 @@ def compute_with(layer: Layer, mask: Tensor, scale: float = 1.0) -> None:
 
 def through_magnitude(layer: Layer, gradient: Tensor) -> Tensor:
     """The scores' gradient where a mask ranks |scores|: straight through the mask, not the bars."""
-    return gradient.mul_(layer.weight).mul_(layer.scores.sign())
+    from slth.supermask._descent import flat, fused
+
+    if not fused(layer):
+        return gradient.mul_(layer.weight).mul_(layer.scores.sign())
+    from slth.supermask import _kernels
+
+    gradient = gradient.contiguous()
+    _kernels.through_magnitude(flat(gradient), flat(layer.weight), flat(layer.scores))
+    return gradient
 
 
 def logit(layer: Layer, probability: float | None) -> float:

@@ -300,7 +300,7 @@ def figure(rows: list[dict[str, Any]], out: Path) -> Any:
         tried.lines[-1].set_linestyle("none")
     tried.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     wrong = sum(sum(row["wrong"].values()) for row in honest)
-    tried.set_xlabel(f"rows tried, {wrong} claims wrong [rows]")
+    tried.set_xlabel(f"rows tried, {wrong} claims wrong [1]")
     low, mid, high = [], [], []
     for planted, (claim, _, _) in PLANTED.items():
         made, wrong = (tally[claim] for tally in tallies(rows, planted))
@@ -315,13 +315,15 @@ def figure(rows: list[dict[str, Any]], out: Path) -> Any:
         color=plot.COLOURS[1], capsize=2, linewidth=1.0,
     )  # fmt: skip
     faults.set_yticks(at, list(PLANTED))
-    faults.set_xlabel("wrong among its claims [1]")
+    faults.set_xlabel("share found wrong [1]")
     for ax in (tried, faults):
         ax.tick_params(labelsize=plot.SMALL)
         plot.log_scale(ax, "x")
     tried.set_ylabel("solver [name]")
     faults.set_ylabel("planted fault [name]")
-    plot.legend(tried, outside=True, ncols=3)
+    tried.set_xlim(3, 1e7)  # room for the legend
+    plot.legend(tried, loc="upper left")
+    faults.set_xlim(0.003, 2)
     plot.save(fig, out / NAME)
     return fig
 

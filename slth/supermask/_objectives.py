@@ -90,7 +90,7 @@ class Classification(Objective):
     def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(outputs.float(), wanted)
+        return cross_entropy(_wide(outputs), wanted)
 
     def measure(self, outputs: Tensor, wanted: Tensor) -> dict[str, float]:
         right = outputs.argmax(1) == wanted
@@ -142,7 +142,7 @@ class Approximation(Objective):
             raise BadInput("model", got, f"the target's {tuple(wanted.shape[1:])}", "match them")
 
     def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
-        squares = (outputs.float() - wanted).square().sum(1)
+        squares = (_wide(outputs) - wanted).square().sum(1)
         return squares.mean() if self.norm == "mean" else squares.max().sqrt()
 
     def measure(self, outputs: Tensor, wanted: Tensor) -> dict[str, float]:
@@ -151,6 +151,11 @@ class Approximation(Objective):
             "root mean square error": float(errors.mean().sqrt()),
             "largest error": float(errors.max().sqrt()),
         }
+
+
+def _wide(outputs: Tensor) -> Tensor:
+    """Losses are added up in float32 at least: bfloat16 has eight bits."""
+    return outputs.float() if outputs.itemsize < 4 else outputs
 
 
 def uniform_points(domain: Domain, n: int, draw: np.random.Generator) -> NDArray[np.float64]:

@@ -26,8 +26,8 @@ u's sign, |u| is uniform on [c, 1], and in-weights are independent, so they are 
 signs and which are that large; the choice is a function of those. (7) Given u the product has
 density 1/(2u) on [−u, u]; its mean over u in [c, 1] is f. ∎
 
-By `proofs.end_interval`, f falling, the coverage program applies with Φ'' = f, or with any falling
-f_0 <= f: the mean of what a value adds is ∫∫ f over pairs, at least ∫∫ f_0. With a share μ of δ for
+f falls: by `proofs.end_convex` and `proofs.coverage_program` the coverage program applies with it,
+or with any falling f_0 <= f. With a share μ of δ for
 the l layers' assignments and the rest for their Σ 2 d_{i−1} d_i subset sums, all succeed with
 probability 1 − δ, and `proofs.pensia_propagation` adds up the errors.
 
@@ -144,10 +144,6 @@ def steps() -> tuple[Step, ...]:
             "symbolic",
             lambda: potential(),
             altered={"f is ln(1/z) beyond c": lambda: potential(factor=2)},
-        ),
-        Step(
-            "∀ f >= f_0 >= 0, W, C: ∫_W ∫_C f >= ∫_W ∫_C f_0 (monotony of integrals)",
-            "assumed",
         ),
         Step(
             "∀ l, N, δ, μ: l (μ δ/l) + N ((1 − μ) δ/N) = δ",
@@ -393,7 +389,7 @@ def falls() -> Implication:
 
 
 def potential(factor: int = 1) -> list[Any]:
-    """Φ as `slth.bounds.assigned.Sharp` adds it up."""
+    """Φ as `slth.bounds._end_interval.Sharp` adds it up."""
     import sympy
 
     c, x = sympy.symbols("c x", positive=True)

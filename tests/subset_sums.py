@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binomtest
 
 from slth.bounds import _coverage as coverage
-from slth.bounds import random_subset_sum
+from slth.bounds import _end_interval, assigned, random_subset_sum
 
 
 def too_low(failures: int, trials: int, claimed: float) -> bool:
@@ -60,6 +60,9 @@ def coarse(points: int = 16, least: float = random_subset_sum.DYNAMIC[0]) -> Ite
     def forget() -> None:
         coverage.program.cache_clear()
         random_subset_sum._least_products.cache_clear()
+        _end_interval.end_program.cache_clear()
+        assigned.n_sharp.cache_clear()
+        assigned.plan.cache_clear()
 
     forget()
     try:

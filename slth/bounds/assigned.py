@@ -9,16 +9,17 @@ Call a neuron *good* for (input a, half ±) if ±u_a >= c, for one c in (0, 1) o
 assign to each of the 2 d_{i-1} slots m good neurons, none to two. Whether that is possible depends
 on which neurons are good alone, and fails with probability at most `_matching.match_failure` (Hall
 1935): from h about 2 d_{i-1} m on hardly ever, once d_{i-1} (1 − c) is above about ten. If the
-choice too depends on nothing else, then, given all of it, the in-weights of the assigned neurons
-are independent and uniform on ±[c, 1], and the out-weights are as they were drawn: every output
-has in every slot m independent products of the law `Sharp(c)`, none wasted on a wrong sign and, for
-c near 1, nearly uniform values. The rest is as for Pensia et al.: by the certified program for such
-products all weights in [−1, 1] are met at once, each of 2 d_{i-1} d_i subset sums failing with
-probability δ_i, and the errors add up as theirs.
+choice too depends on nothing else (`slth.construct._assignment` keeps to that), then, given all of
+it, the in-weights of the assigned neurons are independent and uniform on ±[c, 1], and the
+out-weights are as they were drawn: every output has in every slot m independent products of the
+law `_end_interval.Sharp(c)`, none wasted on a wrong sign and, for c near 1, nearly uniform values.
+The rest is as for Pensia et al.: by the certified program for such products all weights in [−1, 1]
+are met at once, each of 2 d_{i-1} d_i subset sums failing with probability δ_i, and the errors add
+up as theirs.
 
 One event serves every target: assignment and subset sums are about the source alone. MATCH of δ is
 left to the assignments, the rest to the subset sums. For each layer a c is looked for with which h
-is small; any would do.
+is small; any would do. Proof: `proofs/assigned`.
 """
 
 from __future__ import annotations
@@ -61,46 +62,6 @@ MATCH = 0.1  # of δ, for the assignments
 CHANCES = tuple(0.98 * 2 ** (-k / 2) for k in range(48))  # 1 − c that are tried
 STRIDE = 4  # of them, at first
 SLOPE = 1.6  # of the guess that c is chosen by
-NARROW = 1 / 50  # of 1 − c; below, what lies beyond c is left out of the law
-
-
-@dataclass(frozen=True)
-class Sharp:
-    """Φ, as `_coverage` asks for it, of u·v with u uniform on [c, 1] and v on [−1, 1].
-
-    Its density at a distance r is ln(1/max(c, r))/(2 (1 − c)) up to 1 (c = 1: ½): c = 0 is the
-    product of two uniform values, c = 1 a uniform value. For c near 1, where the formula cancels,
-    the density beyond c counts as zero: a smaller Φ'' is on the safe side.
-    """
-
-    least: float
-
-    def __call__(self, distance: Floats) -> Floats:
-        c = self.least
-        if c == 1:
-            height, beyond = 0.5, 0.0
-        else:
-            height = -math.log(c) / (2 * (1 - c))
-            beyond = 0.5 / (1 - c) if 1 - c >= NARROW else 0.0
-        near = np.minimum(distance, c)
-        value: Floats = height * near * (near / 2 + (distance - near))
-        if beyond:
-            value = value + beyond * self._tail(distance)
-        return value
-
-    def _tail(self, distance: Floats) -> Floats:
-        """∫_c^x (x − s) ln(1/s) ds, with s up to 1."""
-        c = self.least
-
-        def twice(s: Floats) -> Floats:  # its second derivative is ln(1/s), its first s − s ln s
-            value: Floats = s * s * (0.75 - 0.5 * np.log(s))
-            return value
-
-        top = np.clip(distance, c, 1.0)
-        start = np.array(c)
-        tail: Floats = twice(top) - twice(start) - (c - c * math.log(c)) * (top - c)
-        tail = tail + (1 - c + c * math.log(c)) * np.maximum(distance - 1.0, 0.0)
-        return tail
 
 
 @dataclass(frozen=True)
@@ -126,10 +87,11 @@ def n_sharp(
         return 0
     if not by_program(tolerance, delta, method):
         return _by_mixture(tolerance, delta, least, reach)
-    from slth.bounds._coverage import program
+    from slth.bounds._end_interval import end_program
 
     if reach <= 1:
-        return program(tolerance, Sharp(least), max(0.5, reach)).least_steps(delta * (1 - MARGIN))
+        run = end_program(tolerance, least, max(0.5, reach))
+        return run.least_steps(delta * (1 - MARGIN))
     return min(
         n_sharp(tolerance, (1 - share) * delta, least)
         + extra_values((reach - 1) / least + 0.5, share * delta)  # u v⁺ is at least least·v⁺
@@ -197,8 +159,10 @@ def _more_values(delta: float, least: float) -> float:
     least, so that ln(1/δ)/ln(1/(1 − p)) values may fail to. The factor fits what n_sharp then says.
     """
 
+    from slth.bounds._end_interval import Sharp
+
     def rate(c: float) -> float:
-        half, whole = Sharp(c)(np.array([1.0, 2.0])).tolist()
+        half, whole = Sharp(c).twice(np.array([1.0, 2.0])).tolist()
         return -math.log1p(2 * half - whole)
 
     return SLOPE * -math.log(delta) * (1 / rate(least) - 1 / rate(1.0))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sims import bench
-from sims._bench import Row, _peers, caches, groups
+from sims._bench import Row, _peers, caches, groups, in_fresh_process
 from sims._bench._figures import against_n, every_row
 from sims._bench.optimum import _write, half_lists
 from sims._bench.scaling import GROUP, exponents, leaves
@@ -140,6 +140,16 @@ def test_local_exponents_and_caches_of_made_up_rows() -> None:
     # four lists of 2^⌈n/2⌉ float64: 32 KiB at n = 20, 64 KiB from n = 21 on
     assert leaves({"L1": 48 * 1024, "L2": 2**20, "L3": 2**40}) == {"L1": 21, "L2": 31, "L3": 45}
     assert all(size >= 2**14 for size in caches().values())
+
+
+def test_memory_is_the_fresh_processes_own() -> None:
+    """Whatever this process held: 100 MB written there show, none of what was written here."""
+    held = np.ones(40_000_000)
+    code = "before = peak(); data = b'x' * 10**8; print(0.5, peak() - before, 'ok', sep='|')"
+    seconds, grown, note = in_fresh_process(code)
+    assert (seconds, note) == (0.5, "ok")
+    assert 0.9e8 < grown < 1.3e8
+    assert held.nbytes > grown
 
 
 def test_goals_ratios_and_units_in_the_tables() -> None:

@@ -59,7 +59,7 @@ def memory(name: str, module: str, n: int) -> Row:
 
 
 PEAK = """
-import resource, time
+import time
 import numpy as np
 from slth.subsetsum import Problem
 from slth.subsetsum.{module} import {name}
@@ -67,12 +67,11 @@ rng = np.random.default_rng(44)
 values = rng.uniform(-1, 1, (1, {n}))
 solver = {name}(threads=1)
 solver(Problem(values[:, :8], [0.1]))
-before = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 start = time.perf_counter()
 solver(Problem(values, [0.1]))
 seconds = time.perf_counter() - start
-peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(seconds, peak, f"{{before / 2**20:.0f}} MiB of it before the row", sep="|")
+print(seconds, peak(), f"{{before / 2**20:.0f}} MiB of it before the row", sep="|")
 """
 
 

@@ -52,7 +52,7 @@ def published() -> Iterator[Row]:
 
 
 MNIST = """
-import resource, time
+import time
 from slth.construct.pensia import Pensia
 from slth.nets import mnist
 target = mnist.train_m5k(0)
@@ -62,6 +62,5 @@ small.build(target, small.source_for(target, 1, 8))
 start = time.perf_counter()
 ticket = make.build(target, make.source_for(target, 20, 128))
 seconds = time.perf_counter() - start
-peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(seconds, peak, f"{ticket.claim.unmet} gadgets unmet, density {ticket.density:.4f}", sep="|")
+print(seconds, peak(), f"{ticket.claim.unmet} gadgets unmet, density {ticket.density:.4f}", sep="|")
 """

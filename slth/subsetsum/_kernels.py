@@ -151,16 +151,14 @@ SMALL = 96  # below this many steps, setting up interleaved walks costs more tha
 
 
 @njit(cache=True, nogil=True)
-def _merge_short(sums, size, a, out):  # type: ignore[no-untyped-def]
-    last = 2 * size - 1
-    i = 0
-    for k in range(size):  # i <= k < size and k - i < size: no list runs out in the lower half
-        x = sums[i] - a
-        y = sums[k - i] + a
-        s = y if y < x else x
-        i += x <= y
-        out[k] = s
-        out[last - k] = -s
+def _merge_step(sums, a, i, k, last, out):  # type: ignore[no-untyped-def]
+    """Entry k of `merge` and its mirror image; returns i, or i + 1 if it is sums[i] - a."""
+    x = sums[i] - a
+    y = sums[k - i] + a
+    s = y if y < x else x
+    out[k] = s
+    out[last - k] = -s
+    return i + (x <= y)
 
 
 @njit(cache=True, nogil=True)
@@ -183,10 +181,12 @@ def merge(sums, size, value, out):  # type: ignore[no-untyped-def]
     size is a power of two. Each step waits for a load, so four pieces of the merge run at once.
     """
     a = abs(value)
-    if size < SMALL:
-        _merge_short(sums, size, a, out)
-        return
     last = 2 * size - 1
+    if size < SMALL:
+        i = 0
+        for k in range(size):  # i <= k < size and k - i < size: no list runs out in the lower half
+            i = _merge_step(sums, a, i, k, last, out)
+        return
     quarter = size >> 2
     half = 2 * quarter
     third = 3 * quarter
@@ -195,30 +195,10 @@ def merge(sums, size, value, out):  # type: ignore[no-untyped-def]
     i2 = _merge_cut(sums, a, half)
     i3 = _merge_cut(sums, a, third)
     for k in range(quarter):
-        x = sums[i0] - a
-        y = sums[k - i0] + a
-        s = y if y < x else x
-        i0 += x <= y
-        out[k] = s
-        out[last - k] = -s
-        x = sums[i1] - a
-        y = sums[quarter + k - i1] + a
-        s = y if y < x else x
-        i1 += x <= y
-        out[quarter + k] = s
-        out[last - quarter - k] = -s
-        x = sums[i2] - a
-        y = sums[half + k - i2] + a
-        s = y if y < x else x
-        i2 += x <= y
-        out[half + k] = s
-        out[last - half - k] = -s
-        x = sums[i3] - a
-        y = sums[third + k - i3] + a
-        s = y if y < x else x
-        i3 += x <= y
-        out[third + k] = s
-        out[last - third - k] = -s
+        i0 = _merge_step(sums, a, i0, k, last, out)
+        i1 = _merge_step(sums, a, i1, quarter + k, last, out)
+        i2 = _merge_step(sums, a, i2, half + k, last, out)
+        i3 = _merge_step(sums, a, i3, third + k, last, out)
 
 
 @njit(cache=True, nogil=True)
@@ -356,6 +336,56 @@ def build(values, start, stop, list_, spare):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def merge_pair(first, x_value, second, y_value, size, out_first, out_second):  # type: ignore[no-untyped-def]
+    """`merge` of two lists of one size at once, so that eight walks overlap their waits."""
+    a, b = abs(x_value), abs(y_value)
+    last = 2 * size - 1
+    if size < SMALL:
+        i = j = 0
+        for k in range(size):
+            i = _merge_step(first, a, i, k, last, out_first)
+            j = _merge_step(second, b, j, k, last, out_second)
+        return
+    quarter = size >> 2
+    half = 2 * quarter
+    third = 3 * quarter
+    i0 = j0 = 0
+    i1, j1 = _merge_cut(first, a, quarter), _merge_cut(second, b, quarter)
+    i2, j2 = _merge_cut(first, a, half), _merge_cut(second, b, half)
+    i3, j3 = _merge_cut(first, a, third), _merge_cut(second, b, third)
+    for k in range(quarter):
+        i0 = _merge_step(first, a, i0, k, last, out_first)
+        i1 = _merge_step(first, a, i1, quarter + k, last, out_first)
+        i2 = _merge_step(first, a, i2, half + k, last, out_first)
+        i3 = _merge_step(first, a, i3, third + k, last, out_first)
+        j0 = _merge_step(second, b, j0, k, last, out_second)
+        j1 = _merge_step(second, b, j1, quarter + k, last, out_second)
+        j2 = _merge_step(second, b, j2, half + k, last, out_second)
+        j3 = _merge_step(second, b, j3, third + k, last, out_second)
+
+
+@njit(cache=True, nogil=True)
+def build_pair(values, count, a, spare_a, b, spare_b):  # type: ignore[no-untyped-def]
+    """`build` of values[0:count:2] into a and of values[1:count:2] into b.
+
+    Returns (a, its spare, its size, b, its spare, its size).
+    """
+    a[0] = b[0] = 0.0
+    na = nb = 1
+    for position in range(0, count - 1, 2):
+        merge_pair(a, values[position], b, values[position + 1], na, spare_a, spare_b)
+        a, spare_a = spare_a, a
+        b, spare_b = spare_b, b
+        na, nb = 2 * na, 2 * nb
+    if count & 1:
+        merge(a, na, values[count - 1], spare_a)
+        a, spare_a = spare_a, a
+        na *= 2
+    a[na] = b[nb] = np.inf
+    return a, spare_a, na, b, spare_b, nb
+
+
+@njit(cache=True, nogil=True)
 def keep(mask, place, start, stop, bits):  # type: ignore[no-untyped-def]
     """Set mask where place[start:stop:2] has its bit set."""
     for position in range(start, stop, 2):
@@ -407,8 +437,7 @@ def optimum_rows(values, targets, limit, capacity, mask, lower, start, stop):  #
             continue
         if at != built:
             count, total, _ = pack(values[at], 0, limit, packed, place)
-            a, spare_a, na = build(packed, 0, count, a, spare_a)
-            b, spare_b, nb = build(packed, 1, count, b, spare_b)
+            a, spare_a, na, b, spare_b, nb = build_pair(packed, count, a, spare_a, b, spare_b)
             built = at
         shift(a, na, 2.0 * targets[row] - total, spare_a)
         best, i, j = closest(spare_a, na, b, nb)

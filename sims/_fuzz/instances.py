@@ -17,7 +17,7 @@ from sims._fuzz.oracle import MOST_WIDE, NONE, SMALL, Whole
 from slth.subsetsum import Problem
 
 Shape = tuple[int, ...]
-Draw = Callable[[np.random.Generator, Shape], Whole]
+Draw = Callable[..., Whole]  # of a generator and a shape
 # from the least subnormal to sums that may overflow; 2^-997 and 2^997 are about 1e-300 and 1e300
 SCALES = (-1074, -1022, -997, -900, -53, -30, -10, 0, 3, 900, 940, 985, 997)
 WIDE_SCALES = (-1074, -1040, -997, -900, -106, -53, -52, 0, 900, 935)

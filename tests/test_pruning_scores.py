@@ -299,6 +299,32 @@ def test_deep_flow_is_exact_to_its_bound(skip, dtype, depth, width):
             assert abs(ratio / factor - 1) <= Fraction(bound)
 
 
+def test_the_bound_counts_every_rounding_on_a_way():
+    """Sums before a layer, products in it, and in the derivative those after it: for the worst."""
+    dims = (5, 7, 3, 4)
+    model = mlp(dims, 0, torch.float32)
+    held = {layer.parameter: layer.module.weight.detach().clone() for layer in layers(model)}
+    found = _flow.gradients(model, {}, held, Context((5,)), lambda i, g: None)
+    ways = [sum(n + 2 for n in dims[:i]) + 1 + sum(n + 2 for n in dims[i + 2 :]) for i in range(3)]
+    roundings = max(ways) + dims[-1] + 3 + 4  # the output's sum, one a layer, and four to spare
+    u = roundings * 2.0**-24
+    assert found.bound == u / (1 - u)
+
+
+def test_activations_too_far_apart_for_float32_are_scored_in_float64():
+    """A path through 2^-70 and 2^-68, and then large weights: activations would keep eleven bits,
+    in scores that are finite and of a size that float32 holds well."""
+    steps = [2.0**-70, 2.0**-68] + [2.0**20] * 6 + [2.0**6]
+    matrices = [np.array([[1.0, 1.0], [steps[0], 1.0002 * steps[0]]])]
+    matrices += [np.diag([1.0, step]) for step in steps[1:]]
+    model = mlp((2,) * 10, 0, torch.float32)
+    for layer, w in zip(layers(model), matrices, strict=True):
+        layer.module.weight.data = torch.from_numpy(w).float()
+    found = load("synflow")().scores(model, all_kept(layers(model)), Context((2,)))
+    wanted = flow_by_products([w.astype(np.float32).astype(float) for w in matrices])
+    same_up_to_a_power_of_two([s.numpy() for s in found.values()], wanted, 1e-6)
+
+
 def test_plain_float32_would_overflow_there():
     """The control of the test above: what the published loop gives at that depth."""
     rng = np.random.default_rng(500)

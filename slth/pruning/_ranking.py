@@ -1,7 +1,8 @@
 """One round's ranking of some layers together: threshold, who lives on, who might not have.
 
-On the CPU by the kernels of `_select`, on any other device by torch; both take and give back the
-places of the living weights, and zero the others in the weights that they are handed.
+On the CPU by the kernels of `_select`, on any other device by torch. What lives is given as places,
+ascending, or (on the CPU, while it is more than a quarter of the layer, which takes less memory) as
+a mask.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from slth.pruning import _select
 
 
 class Ranking(ABC):
-    """Ranks the living weights of some layers; scores and index `[living]`, places ascending."""
+    """Ranks the living weights of some layers, by scores `[living]`."""
 
     @abstractmethod
-    def __init__(self, scores: Sequence[Tensor], index: Sequence[Tensor]) -> None: ...
+    def __init__(self, scores: Sequence[Tensor]) -> None: ...
 
     @abstractmethod
     def threshold(self, k: int) -> float:
@@ -36,17 +37,23 @@ class Ranking(ABC):
         """
 
     @abstractmethod
-    def keep(self, weights: Sequence[Tensor]) -> list[Tensor]:
-        """Zero what is dropped in `weights`; the places of what lives on."""
+    def keep(self, living: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
+        """Zero what is dropped in `weights`; what lives on. The memory of `living` may be used."""
 
 
-def living_scores(gradient: Tensor, weight: Tensor, index: Tensor, out: Tensor) -> Tensor:
-    """|gradient · weight| at the places in `index`; on the CPU written to the front of `out`."""
+def whole(mask: Tensor) -> Tensor:
+    """What lives, flat, as the device's ranking takes it."""
+    line = mask.reshape(-1)
+    return line.clone() if line.device.type == "cpu" else line.nonzero().reshape(-1)
+
+
+def living_scores(gradient: Tensor, weight: Tensor, living: Tensor, out: Tensor) -> Tensor:
+    """|gradient · weight| of what lives; on the CPU written to `out`."""
     if gradient.device.type != "cpu":
-        return gradient[index].mul_(weight[index]).abs_()
-    found = out[: index.numel()]
-    _select.score(gradient.numpy(), weight.numpy(), index.numpy(), found.numpy())
-    return found
+        return gradient[living].mul_(weight[living]).abs_()
+    kernel = _select.score_masked if living.dtype == torch.bool else _select.score
+    kernel(gradient.numpy(), weight.numpy(), living.numpy(), out.numpy())
+    return out
 
 
 def interval(kept: float, dropped: float, bound: float) -> tuple[float, float] | None:
@@ -64,10 +71,9 @@ def interval(kept: float, dropped: float, bound: float) -> tuple[float, float] |
 class OnCpu(Ranking):
     """By numba kernels."""
 
-    def __init__(self, scores: Sequence[Tensor], index: Sequence[Tensor]) -> None:
-        self.index = [places.numpy() for places in index]
-        self.size = sum(places.size for places in self.index)
+    def __init__(self, scores: Sequence[Tensor]) -> None:
         self.scores = [score.numpy() for score in scores]
+        self.size = sum(score.size for score in self.scores)
         self.bits = [_select.as_bits(score) for score in self.scores]
         self.tau: Any = None
         self.largest: Any = None  # of those dropped; None where all are kept
@@ -100,10 +106,20 @@ class OnCpu(Ranking):
         columns = self.bits, [low] * len(self.bits), [high] * len(self.bits)
         return sum(_select.each(_select.between, *columns, size=self.size))
 
-    def keep(self, weights: Sequence[Tensor]) -> list[Tensor]:
-        columns = self.bits, self.index, [w.numpy() for w in weights], [self.tau] * len(self.bits)
-        left = _select.each(_select.drop, *columns, self.ties, size=self.size)
-        return [torch.from_numpy(i[:n]) for i, n in zip(self.index, left, strict=True)]
+    def keep(self, living: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
+        columns = self.bits, living, weights, self.ties
+        return _select.each(self._kept, *columns, size=self.size)
+
+    def _kept(self, bits: Any, living: Tensor, weight: Tensor, ties: int) -> Tensor:
+        line = living.numpy()
+        if line.dtype != bool:
+            left = _select.drop(bits, line, weight.numpy(), self.tau, ties)
+            return torch.from_numpy(line[:left])
+        left = _select.drop_masked(bits, line, weight.numpy(), self.tau, ties)
+        if 4 * left > line.size:
+            return living
+        small = line.size < 1 << 31
+        return torch.from_numpy(np.flatnonzero(line).astype(np.int32 if small else np.int64))
 
     def _float(self, bits: Any) -> float:
         return float(np.array([bits]).view(self.scores[0].dtype)[0])
@@ -112,8 +128,7 @@ class OnCpu(Ranking):
 class OnDevice(Ranking):
     """By torch operations, which leave the scores where they are."""
 
-    def __init__(self, scores: Sequence[Tensor], index: Sequence[Tensor]) -> None:
-        self.index = list(index)
+    def __init__(self, scores: Sequence[Tensor]) -> None:
         self.scores = torch.cat(list(scores))
         self.kept = torch.ones_like(self.scores, dtype=torch.bool)
 
@@ -134,8 +149,8 @@ class OnDevice(Ranking):
             return 0
         return int(((self.scores >= span[0]) & (self.scores <= span[1])).sum())
 
-    def keep(self, weights: Sequence[Tensor]) -> list[Tensor]:
-        parts = torch.split(self.kept, [places.numel() for places in self.index])
-        for weight, places, kept in zip(weights, self.index, parts, strict=True):
+    def keep(self, living: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
+        parts = torch.split(self.kept, [places.numel() for places in living])
+        for weight, places, kept in zip(weights, living, parts, strict=True):
             weight[places[~kept]] = 0
-        return [places[kept] for places, kept in zip(self.index, parts, strict=True)]
+        return [places[kept] for places, kept in zip(living, parts, strict=True)]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from slth.pruning import _flow, _masking
 from slth.pruning._flow import Options
 from slth.pruning._layers import layers
-from slth.pruning._ranking import OnCpu, OnDevice, Ranking, living_scores
+from slth.pruning._ranking import OnCpu, OnDevice, Ranking, living_scores, whole
 
 if TYPE_CHECKING:
     from slth.pruning import Context, Masks, Saliency
@@ -61,9 +61,9 @@ def flow(model: nn.Module, masks: Masks, context: Context, options: Options) -> 
 
 
 class _Flow:
-    """Absolute weights, pruned ones zero, and the places and scores of the living ones.
+    """Absolute weights, pruned ones zero, and which ones live.
 
-    Weights, places and scores, of four bytes each in float32, are all that lasts.
+    Weights and scores of four bytes in float32 and a byte of mask are all that lasts.
     """
 
     def __init__(self, model: nn.Module, masks: Masks, context: Context, options: Options) -> None:
@@ -71,13 +71,14 @@ class _Flow:
         self.model, self.context, self.options = model, context, options
         self.names = {layer.name: layer.parameter for layer in found}
         self.dtype = _flow.dtype_for(found, options)
-        self.leaves, self.index, self.room = {}, [], []
+        self.leaves, self.living = {}, []
         for layer in found:
             mask = masks[layer.name]
             held = _flow.strengths(layer.module.weight, options.power, self.dtype).mul_(mask)
             self.leaves[layer.parameter] = held
-            self.index.append(_places(mask))
-            self.room.append(torch.empty_like(self.index[-1], dtype=self.dtype))
+            self.living.append(whole(mask))
+        self.left = [int(line.count_nonzero()) for line in masks.values()]
+        self.room = torch.empty(sum(self.left), dtype=self.dtype, device=held.device)
         self.around = _flow.surroundings(model, list(self.leaves), options, self.dtype)
         self.unresolved: int | None = 0
 
@@ -93,10 +94,10 @@ class _Flow:
 
     def masks(self) -> dict[str, Tensor]:
         found = {}
-        for (name, parameter), index in zip(self.names.items(), self.index, strict=True):
+        for (name, parameter), living in zip(self.names.items(), self.living, strict=True):
             leaf = self.leaves[parameter]
             mask = torch.zeros(leaf.numel(), dtype=torch.bool, device=leaf.device)
-            mask[index] = True
+            mask[living] = True
             found[name] = mask.reshape(leaf.shape)
         return found
 
@@ -109,7 +110,7 @@ class _Flow:
         each = range(len(scores))
         groups = [slice(None)] if len(counts) == 1 else [slice(i, i + 1) for i in each]
         kind: type[Ranking] = OnCpu if scores[0].device.type == "cpu" else OnDevice
-        ranked = [kind(scores[g], self.index[g]) for g in groups]
+        ranked = [kind(scores[g]) for g in groups]
         thresholds = [r.threshold(k) for r, k in zip(ranked, counts, strict=True)]
         limit = SINKING if narrow else 0.0
         if not all(limit <= t < math.inf for t in thresholds):
@@ -120,33 +121,26 @@ class _Flow:
                 self.unresolved = None
             elif self.unresolved is not None:
                 self.unresolved += r.unresolved(rounding.bound)
-            self.index[group] = r.keep(weights[group])
+            self.living[group] = r.keep(self.living[group], weights[group])
+        self.left = [
+            int(line.count_nonzero()) if line.dtype == torch.bool else line.numel()
+            for line in self.living
+        ]
         return True
 
     def _scores(
         self, leaves: dict[str, Tensor], around: dict[str, Tensor]
     ) -> tuple[list[Tensor], _flow.Rounding]:
         weights = _flat(leaves)
-        found = []
-        for places, space, weight in zip(self.index, self.room, weights, strict=True):
-            # zeros stand for layers that the output does not depend on
-            usable = space if space.dtype == weight.dtype else space.to(weight.dtype)
-            found.append(usable[: places.numel()].zero_())
+        # zeros stand for layers that the output does not depend on
+        room = self.room[: sum(self.left)].zero_().to(weights[0].dtype)
+        found = list(torch.split(room, self.left))
 
         def take(i: int, gradient: Tensor) -> None:
-            found[i] = living_scores(gradient, weights[i], self.index[i], found[i])
+            found[i] = living_scores(gradient, weights[i], self.living[i], found[i])
 
         return found, _flow.gradients(self.model, around, leaves, self.context, take)
 
 
 def _flat(leaves: dict[str, Tensor]) -> list[Tensor]:
     return [leaf.detach().reshape(-1) for leaf in leaves.values()]
-
-
-def _places(mask: Tensor) -> Tensor:
-    """Where it is True, in four bytes each where that will do."""
-    if bool(mask.all()):
-        whole = mask.numel() < 1 << 31
-        kind = torch.int32 if whole else torch.int64
-        return torch.arange(mask.numel(), dtype=kind, device=mask.device)
-    return mask.reshape(-1).nonzero().reshape(-1).int()

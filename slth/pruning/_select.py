@@ -32,6 +32,16 @@ def score(gradient, weight, index, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def score_masked(gradient, weight, alive, out):  # type: ignore[no-untyped-def]
+    """The same where the living ones are marked instead of listed."""
+    n = 0
+    for i in range(alive.size):
+        if alive[i]:
+            out[n] = abs(gradient[i] * weight[i])
+            n += 1
+
+
+@njit(cache=True, nogil=True)
 def histogram(bits, shift):  # type: ignore[no-untyped-def]
     counts = np.zeros(BINS, np.int64)
     for i in range(bits.size):
@@ -92,6 +102,24 @@ def drop(bits, index, weight, threshold, equal):  # type: ignore[no-untyped-def]
         else:
             weight[j] = 0
     return n
+
+
+@njit(cache=True, nogil=True)
+def drop_masked(bits, alive, weight, threshold, equal):  # type: ignore[no-untyped-def]
+    """The same where the living ones are marked instead of listed."""
+    n, left = 0, 0
+    for i in range(alive.size):
+        if alive[i]:
+            keep = bits[n] > threshold
+            if bits[n] == threshold and equal > 0:
+                keep = True
+                equal -= 1
+            n += 1
+            left += keep
+            if not keep:
+                alive[i] = False
+                weight[i] = 0
+    return left
 
 
 def as_bits(scores: NDArray[Any]) -> Bits:

@@ -155,7 +155,8 @@ def load_found(path: str | Path) -> Found:
     import torch
 
     try:
-        with np.load(path, allow_pickle=False) as held:
+        # opened here, since np.load leaves a damaged file open
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as held:
             header = json.loads(held["header"].tobytes())
             if header["kind"] != "supermask" or header["format"] != FORMAT:
                 raise ValueError(f"{header['kind']}, format {header['format']}")

@@ -173,15 +173,19 @@ def _layer(name: str, number: int, own: Tensor, method: MaskSearch, k: int) -> L
 def _share(name: str, density: float, size: int, may_be_empty: bool) -> int:
     k = count_for(density, size)
     if k == 0 and not may_be_empty:
-        # just above one half of a weight: one half itself rounds to the even zero
-        needed = math.nextafter(0.5 / size, 1)
         raise BadInput(
             "density",
             f"{density:g}, which keeps none of the {size} weights of {name}",
             "one that keeps a weight of every layer",
-            f"pass a density above {needed:.3g}, or a method that ranks all layers together",
+            f"pass at least {_rounded_up(0.5 / size):g}, or a method that ranks the whole network",
         )
     return k
+
+
+def _rounded_up(x: float) -> float:
+    """The next number of three digits above x > 0: half a weight itself rounds to the even zero."""
+    unit = 10.0 ** (math.floor(math.log10(x)) - 2)
+    return float(f"{(math.floor(x / unit) + 1) * unit:.6g}")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """One round's ranking of some layers together: threshold, who lives on, who might not have.
 
 On the CPU by the kernels of `_select`, on any other device by torch. What lives is given as places,
-ascending, or (on the CPU, while it is more than a quarter of the layer, which takes less memory) as
+ascending, or (on the CPU, while it is more than an eighth of the layer, which takes less memory) as
 a mask.
 """
 
@@ -116,10 +116,10 @@ class OnCpu(Ranking):
             left = _select.drop(bits, line, weight.numpy(), self.tau, ties)
             return torch.from_numpy(line[:left])
         left = _select.drop_masked(bits, line, weight.numpy(), self.tau, ties)
-        if 4 * left > line.size:
+        if 8 * left > line.size:
             return living
-        small = line.size < 1 << 31
-        return torch.from_numpy(np.flatnonzero(line).astype(np.int32 if small else np.int64))
+        places = np.empty(left, np.int32 if line.size < 1 << 31 else np.int64)
+        return torch.from_numpy(_select.listed(line, places))
 
     def _float(self, bits: Any) -> float:
         return float(np.array([bits]).view(self.scores[0].dtype)[0])

@@ -122,6 +122,17 @@ def drop_masked(bits, alive, weight, threshold, equal):  # type: ignore[no-untyp
     return left
 
 
+@njit(cache=True, nogil=True)
+def listed(alive, places):  # type: ignore[no-untyped-def]
+    """Write where it is True to `places`."""
+    n = 0
+    for i in range(alive.size):
+        if alive[i]:
+            places[n] = i
+            n += 1
+    return places
+
+
 def as_bits(scores: NDArray[Any]) -> Bits:
     return scores.view(np.uint32 if scores.itemsize == 4 else np.uint64)
 

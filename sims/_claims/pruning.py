@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -22,19 +24,19 @@ ACTIVATIONS = ("relu", "leaky_relu", "identity")
 BATCH = 6
 
 
-def outcomes(y: Any, rng: np.random.Generator) -> dict[str, Any]:
+def outcomes(shape: tuple[int, int], rng: np.random.Generator) -> dict[str, Callable[[Any], Any]]:
     """Scalars R of the outputs y `[batch, out]`: the theorem allows any."""
     import torch
     from torch.nn import functional
 
-    wanted = torch.from_numpy(rng.normal(size=tuple(y.shape)))
-    labels = torch.from_numpy(rng.integers(y.shape[1], size=len(y)))
+    wanted = torch.from_numpy(rng.normal(size=shape))
+    labels = torch.from_numpy(rng.integers(shape[1], size=shape[0]))
     return {
-        "sum": y.sum(),
-        "linear": (y * wanted).sum(),
-        "squares": ((y - wanted) ** 2).sum(),
-        "cross entropy": functional.cross_entropy(y, labels),
-        "sine": torch.sin(y).sum(),
+        "sum": lambda y: y.sum(),
+        "linear": lambda y: (y * wanted).sum(),
+        "squares": lambda y: ((y - wanted) ** 2).sum(),
+        "cross entropy": lambda y: functional.cross_entropy(y, labels),
+        "sine": lambda y: torch.sin(y).sum(),
     }
 
 
@@ -42,30 +44,20 @@ def imbalance(
     dims: tuple[int, ...], activation: str, bias: bool, rng: np.random.Generator
 ) -> tuple[float, float]:
     """The worst |in − out| of a hidden neuron and of two layers' sums, over Σ |score| of a layer,
-    for every R: saliencies (∂R/∂θ)·θ by automatic differentiation."""
+    for every R."""
     import torch
-    from torch.nn import functional
 
-    act = {
-        "relu": functional.relu,
-        "leaky_relu": lambda z: functional.leaky_relu(z, 0.2),
-        "identity": lambda z: z,
-        "tanh": torch.tanh,
-    }[activation]
-    weights = [
-        torch.from_numpy(rng.normal(size=(b, a))).requires_grad_() for a, b in pairwise(dims)
-    ]
+    from slth.conservation import saliency
+
+    weights = [rng.normal(size=(b, a)) for a, b in pairwise(dims)]
     scale = 0.5 if bias else 0.0
-    biases = [torch.from_numpy(scale * rng.normal(size=b)).requires_grad_() for b in dims[1:]]
-    y = torch.from_numpy(rng.normal(size=(BATCH, dims[0])))
-    for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
-        y = functional.linear(act(y) if i else y, w, b)
+    model = perceptron(weights, activation, [scale * rng.normal(size=b) for b in dims[1:]])
+    x = torch.from_numpy(rng.normal(size=(BATCH, dims[0])))
     neurons, layers = 0.0, 0.0
-    for r in outcomes(y, rng).values():
-        grads = torch.autograd.grad(r, [*weights, *biases], retain_graph=True)
-        half = len(weights)
-        score = [(g * w).detach().numpy() for g, w in zip(grads[:half], weights, strict=True)]
-        extra = [(g * b).detach().numpy() for g, b in zip(grads[half:], biases, strict=True)]
+    for r in outcomes((BATCH, dims[-1]), rng).values():
+        found = saliency(model, r, x)
+        score = [s.numpy() for s in found.weights.values()]
+        extra = [s.numpy() for s in found.biases.values()]
         size = max(float(np.abs(s).sum()) for s in score)
         if size == 0:  # all neurons dead for every input
             continue
@@ -74,6 +66,29 @@ def imbalance(
         sums = [float(s.sum()) for s in score]
         layers = max(layers, (max(sums) - min(sums)) / size)
     return neurons, layers
+
+
+def perceptron(
+    weights: list[Floats], activation: str = "relu", biases: list[Floats] | None = None
+) -> Any:
+    """These weights as a torch module, in float64."""
+    import torch
+    from torch import nn
+
+    act = {
+        "relu": nn.ReLU,
+        "leaky_relu": lambda: nn.LeakyReLU(0.2),
+        "identity": nn.Identity,
+        "tanh": nn.Tanh,
+    }[activation]
+    parts: list[Any] = []
+    for i, w in enumerate(weights):
+        layer = nn.Linear(*w.shape[::-1], bias=biases is not None, dtype=torch.float64)
+        layer.weight = nn.Parameter(torch.from_numpy(w))
+        if biases is not None:
+            layer.bias = nn.Parameter(torch.from_numpy(biases[i]))
+        parts += [layer, act()]
+    return nn.Sequential(*parts[:-1])
 
 
 def sample_conservation(smoke: bool, rng: np.random.Generator) -> Data:
@@ -128,14 +143,15 @@ RULES = ("single shot", "magnitude", "random", "SNIP")
 
 
 def synflow(weights: list[Floats]) -> list[Floats]:
-    """1ᵀ |W_L| … |W_1| 1 split into what passes through each weight: all layer sums are equal."""
-    sizes = [np.abs(w) for w in weights]
-    down, up = [np.ones(sizes[0].shape[1])], [np.ones(len(sizes[-1]))]
-    for w in sizes[:-1]:
-        down.append(w @ down[-1])
-    for w in sizes[:0:-1]:
-        up.insert(0, w.T @ up[0])
-    return [u[:, None] * w * d for u, w, d in zip(up, sizes, down, strict=True)]
+    """The library's synaptic flow of each weight, up to one power of two."""
+    import torch
+
+    from slth.pruning import Context
+    from slth.pruning.synflow import SynFlow
+
+    masks = {str(2 * i): torch.ones(w.shape, dtype=torch.bool) for i, w in enumerate(weights)}
+    found = SynFlow().scores(perceptron(weights), masks, Context((weights[0].shape[1],)))
+    return [found[name].numpy() for name in masks]
 
 
 def snip(weights: list[Floats], rng: np.random.Generator) -> list[Floats]:
@@ -154,26 +170,31 @@ def snip(weights: list[Floats], rng: np.random.Generator) -> list[Floats]:
 
 def one_at_a_time(weights: list[Floats]) -> int:
     """Weights left when SynFlow, rescored after each removal, first empties a layer."""
-    layer = np.concatenate([np.full(w.size, i) for i, w in enumerate(weights)])
-    alive = np.ones(len(layer), dtype=bool)
-    ends = np.cumsum([w.size for w in weights])[:-1]
-    flat = np.concatenate([w.ravel() for w in weights])
-    for left in range(len(layer) - 1, 0, -1):
-        parts = np.split(np.where(alive, flat, 0.0), ends)
-        shaped = [p.reshape(w.shape) for p, w in zip(parts, weights, strict=True)]
-        scores = np.concatenate([s.ravel() for s in synflow(shaped)])
-        alive[np.where(alive, scores, np.inf).argmin()] = False
-        if np.bincount(layer[alive], minlength=len(weights)).min() == 0:
-            return left
-    return 0
+    from slth.pruning import Context, prune
+    from slth.pruning.synflow import SynFlow
+
+    model, context = perceptron(weights), Context((weights[0].shape[1],))
+    total, low = sum(w.size for w in weights), len(weights) - 1
+
+    def emptied(left: int) -> bool:
+        found = prune(model, SynFlow(), total / left, context=context, schedule="each")
+        return bool(found.empty)
+
+    if not emptied(len(weights)):
+        return low
+    # each removal goes on from the one before: once empty, always empty
+    return low + bisect.bisect_left(range(low + 1, total), True, key=lambda n: not emptied(n))
 
 
 def at_once(scores: list[Floats]) -> int:
     """Weights left when removal in the order of these scores first empties a layer."""
-    layer = np.concatenate([np.full(s.size, i) for i, s in enumerate(scores)])
-    best = layer[np.argsort(-np.concatenate([s.ravel() for s in scores]), kind="stable")]
+    import torch
+
+    from slth.collapse.critical import Nested
+
+    nested = Nested.of({str(i): torch.from_numpy(s) for i, s in enumerate(scores)})
     # the layer whose best weight ranks last dies when all from there on are gone
-    return max(int(np.flatnonzero(best == i)[0]) for i in range(len(scores)))
+    return max(int(place.min()) for place in nested.places.values())
 
 
 def sample_collapse(smoke: bool, rng: np.random.Generator) -> Data:
@@ -227,22 +248,27 @@ CONVOLUTIONS = 40
 def layer_means(rng: np.random.Generator, inputs: int, channels: list[int]) -> list[list[float]]:
     """Sizes, mean synaptic flow and mean |weight| of the layers of a convolutional network."""
     import torch
-    from torch.nn import functional
+    from torch import nn
+
+    from slth.conservation import saliency
 
     shapes = [(b, a, 3, 3) for a, b in pairwise([inputs, *channels])]
     weights = [rng.normal(size=s) * (2 / np.prod(s[1:])) ** 0.5 for s in shapes]
-    last = rng.normal(size=(10, channels[-1] * 4)) / channels[-1] ** 0.5
-    params = [torch.from_numpy(np.abs(w)).requires_grad_() for w in [*weights, last]]
-    y = torch.ones(1, inputs, 8, 8, dtype=torch.float64)
-    for p in params[:-1]:
-        y = functional.relu(functional.conv2d(y, p, padding=1))
-    flow = (functional.avg_pool2d(y, 4).flatten(1) @ params[-1].T).sum()
-    grads = torch.autograd.grad(flow, params)
-    scores = [(g * p).detach().numpy() for g, p in zip(grads, params, strict=True)]
+    weights.append(rng.normal(size=(10, channels[-1] * 4)) / channels[-1] ** 0.5)
+    parts: list[Any] = []
+    for b, a, *_ in shapes:
+        parts += [nn.Conv2d(a, b, 3, padding=1, bias=False, dtype=torch.float64), nn.ReLU()]
+    parts += [nn.AvgPool2d(4), nn.Flatten()]
+    model = nn.Sequential(*parts, nn.Linear(4 * channels[-1], 10, bias=False, dtype=torch.float64))
+    with torch.no_grad():
+        for parameter, w in zip(model.parameters(), weights, strict=True):
+            parameter.copy_(torch.from_numpy(np.abs(w)))
+    found = saliency(model, lambda y: y.sum(), torch.ones(1, inputs, 8, 8, dtype=torch.float64))
+    scores = [s.numpy() for s in found.weights.values()]
     return [
         [float(s.size) for s in scores],
-        [float(s.mean() / flow.item()) for s in scores],
-        [float(p.detach().mean()) for p in params],
+        [float(s.mean() / found.outputs) for s in scores],
+        [float(p.detach().mean()) for p in model.parameters()],
     ]
 
 
@@ -304,7 +330,7 @@ CLAIMS = (
         "theorem 3. (Its hypotheses suffice; they are not necessary.)",
         f"Any layer empty while as many weights as layers are left: {PRUNED} random networks of 2 "
         "to 5 layers, 4 to 1280 weights, every removal.",
-        sample_collapse, judge_collapse, draw_collapse, 1.5,
+        sample_collapse, judge_collapse, draw_collapse, 27.0,
     ),
     Claim(
         28,

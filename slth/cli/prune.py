@@ -170,4 +170,6 @@ def _path(found: Mapping[str, Any]) -> str:
 def _unresolved(count: int | None) -> str:
     if count is None:
         return "no bound is known for these scores"
-    return f"at most {count} decisions, over all steps" if count else "nothing"
+    if not count:
+        return "nothing"
+    return f"at most {count} decisions, over all steps; one may turn later ones (try --double)"

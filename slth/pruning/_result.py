@@ -27,7 +27,9 @@ class Pruning:
     masks: layer name → bool tensor of the weight's shape, True = kept. method: who scored.
     requested: the compression asked for; kept over size is what came out. weights: a hash of the
     prunable weights that were scored. unresolved: how many decisions rounding could have turned,
-    None where no bound is known.
+    by a worst-case bound and over all steps; None where no bound is known. Zero proves the mask to
+    be that of exact arithmetic. Otherwise one decision turned early may turn many later ones, since
+    every step scores what the last one left: scoring in float64 then leaves fewer open.
     """
 
     masks: Mapping[str, Tensor]

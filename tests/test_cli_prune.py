@@ -174,7 +174,7 @@ BAD = [
     ("model.pt --shape 3,8,8 --compression 2 --schedule slow", "schedule: got slow"),
     ("model.pt --shape 3,8,8 --compression 2 --steps 0", "steps: got 0"),
     ("model.pt --shape 3,8,8 --compression 2 --device moon", "--device: got moon"),
-    ("model.pt --shape 3,8,8 --compression 2 --out .", "--out: got ."),
+    ("model.pt --shape 3,8,8 --compression 2 --out .", "--out: got "),
     ("model.pt --shape 3,8,8 --compression 2 --classes 3", "--classes: got 3"),
     ("model.pt --state state.pt --shape 3,8,8 --compression 2", "state: got state.pt"),
     ("mlp:30,4,1 --compression 20 --masking local", "leaves nothing of a layer of 4 weights"),

@@ -49,7 +49,7 @@ def gaps(ax: Any, rows: list[dict[str, Any]]) -> None:
         low, mid, high = np.array(table).T
         at = np.arange(len(present)) + 0.12 * (series - 1.5)
         if np.isfinite(mid).any():
-            label = "as stated" if how is None else _flow.BROKEN[how].split(",")[0]
+            label = {None: "as stated", "batch": "batch statistics"}.get(how, how)
             points(ax, at, (low, mid, high), label, series)
     bound = [
         max(r["bound"] for r in _flow.of(rows, "conserved", n) if not r["how"]) for n in present
@@ -73,12 +73,14 @@ def collapse(ax: Any, rows: list[dict[str, Any]]) -> None:
         (line,) = ax.plot(values, place, "o", color=plot.COLOURS[int((values < 1).any())],
                           markersize=2, alpha=0.6, linewidth=0)  # fmt: skip
         line.set_gid(f"curve:{rule}")
+        early = int((values < 1).sum())
+        ax.text(7e-4, at, f"{rule}: {early}", va="center", fontsize=plot.SMALL)
     plot.log_scale(ax, "x")
-    early = [sum(r["reached"] < 1 for r in _flow.of(rows, "theorem 3", rule)) for rule in rules]
-    names(ax, "y", [f"{rule} ({n})" for rule, n in zip(rules, early, strict=True)])
-    ax.set(xlabel="compression reached over N/L [1]", ylabel="")
     count = len(_flow.of(rows, "theorem 3", rules[0]))
-    plot.title(ax, f"theorem 3, one hypothesis less: early of {count}")
+    ax.set(xlabel="compression reached over N/L [1]", xlim=(6e-4, 1.3), yticks=[])
+    ax.set_xticks([0.03, 0.1, 0.3, 1], ["0.03", "0.1", "0.3", "1"])
+    ax.set_xticks([], minor=True)
+    plot.title(ax, f"theorem 3, a hypothesis less: how many of {count} early")
 
 
 def law(ax: Any, rows: list[dict[str, Any]]) -> None:
@@ -145,8 +147,8 @@ def added(ax: Any, rows: list[dict[str, Any]]) -> None:
 def carried(ax: Any, rows: list[dict[str, Any]]) -> None:
     from slth import plot
 
-    keys = {"once": "at the start,\nat once", "untrained": "iterated,\nuntrained",
-            "once_after": "trained,\nat once", "iterated": "iterated,\ntrained"}  # fmt: skip
+    keys = {"once": "start,\nat once", "untrained": "start,\nin rounds",
+            "once_after": "trained,\nat once", "iterated": "trained,\nin rounds"}  # fmt: skip
     for series, init in enumerate(_descent.INITS):
         mine = _flow.of(rows, "training", init)
         low, mid, high = np.array(

@@ -17,6 +17,7 @@ from torch.nn.utils import prune as torch_prune
 from slth.cli import main
 from slth.errors import BadInput
 from slth.models import read_module
+from slth.nets.architectures import initialise
 from slth.pruning import load_pruning
 
 FACTORIES = """
@@ -45,11 +46,13 @@ class MakesAFolder:
 
 
 def convolutional() -> nn.Sequential:
-    return nn.Sequential(
+    model = nn.Sequential(
         nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)),
         nn.Conv2d(4, 6, 3), nn.LeakyReLU(0.1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         nn.Dropout(0.5), nn.Linear(6, 10),
     )  # fmt: skip
+    initialise(model, 0)
+    return model
 
 
 @pytest.fixture
@@ -119,10 +122,12 @@ def load_pruning_weights(command: str) -> str:
 
 
 def test_a_factory_and_its_state(here: Path) -> None:
-    found = facts("factories.py:network --compression 4 --method magnitude")
+    found = facts("factories.py:network --compression 1 --method magnitude")
     assert found["size"] == 20
-    torch.save(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).state_dict(), "net.pt")
-    assert facts("factories.py:network --state net.pt --compression 4")["kept"] == 5
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    initialise(network, 1)
+    torch.save(network.state_dict(), "net.pt")
+    assert facts("factories.py:network --state net.pt --compression 2")["kept"] == 10
 
 
 def test_a_shortcut_that_goes_whole_is_said(here: Path) -> None:

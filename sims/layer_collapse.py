@@ -46,7 +46,7 @@ RESNET = Setting("resnet20")
 MLP = Setting("mlp:784,300,100,10")
 CPU = {VGG: 2, RESNET: 4, MLP: 10}
 GPU = {replace(VGG, per_class=10): 10, Setting("resnet18", classes=100): 10, MLP: 20}
-SMOKE = {Setting("mlp:100,40,20,10", steps=50): 10, Setting("resnet20", steps=10, per_class=1): 1}
+SMOKE = {Setting("mlp:100,40,20,10", steps=30): 5, Setting("resnet20", steps=10, per_class=1): 1}
 
 
 def plan(smoke: bool, device: str) -> dict[Setting, int]:

@@ -37,7 +37,7 @@ import numpy as np
 from sims import _conservation_figure, _descent, _flow, _theorem3
 from sims._claims._judging import between, weights
 from sims._flow import method_rows, of
-from sims._protocol import Control, Findings, Options, exact, finish, options, run
+from sims._protocol import Control, Findings, Options, exact, finish, options, provenance, run
 from slth.stats.verdict import Verdict
 
 NAME = "conservation"
@@ -276,8 +276,15 @@ def facts(rows: list[dict[str, Any]], rules: list[str]) -> dict[str, Any]:
     for rule in _descent.RULES:
         found = drift_slopes(of(rows, "drift", rule))
         drift[rule] = [min(found), float(np.mean(found)), max(found)]
-    return {"published": _flow.PUBLISHED, "theorem_3": collapsed, "inverse_law": law,
-            "drift_slopes": drift, "training": trained}  # fmt: skip
+    engine = {**provenance(), "engine": "torch on the CPU, float64"}
+    return {
+        "provenance": engine,
+        "published": _flow.PUBLISHED,
+        "theorem_3": collapsed,
+        "inverse_law": law,
+        "drift_slopes": drift,
+        "training": trained,
+    }
 
 
 def ranges(rows: list[dict[str, Any]], *keys: str) -> dict[str, list[float]]:

@@ -126,7 +126,7 @@ class TestTheStoredRun:
     def test_it_is_whole_and_its_controls_were_refuted(self, rows, stored) -> None:  # type: ignore[no-untyped-def]
         for cell, row in zip(simulation.cells(False, "cpu"), rows, strict=True):
             assert {k: row[k] for k in cell} == cell
-        assert len(stored["controls"]) == 3
+        assert len(stored["controls"]) == 2
         assert all(c["state"] == "refuted" for c in stored["controls"].values())
 
     def test_its_verdicts_follow_from_its_table(self, rows, stored) -> None:  # type: ignore[no-untyped-def]

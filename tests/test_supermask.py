@@ -293,6 +293,14 @@ def test_searches_learn_and_random_masks_do_not(name: str, settings: dict[str, A
     assert sum(chance) / 5 < 0.7
 
 
+def test_noise_is_another_in_every_epoch() -> None:
+    run, _, _ = drive(make("bernoulli"), 0, epochs=3)
+    drawn = []
+    for run.epoch in range(3):
+        drawn.append(tuple(torch.rand(4, generator=run.moment().noise).tolist()))
+    assert len(set(drawn)) == 3
+
+
 def test_a_shuffled_mask_has_the_layers_counts_of_the_found_one() -> None:
     found, _ = found_by("global-edge-popup")
     shuffled, _ = found_by("shuffled-mask")
@@ -523,13 +531,13 @@ def test_approximation_measures_distance_and_its_certificate_holds(norm: Any) ->
         batch=64,
         source=Frozen(1, "normal", 0.5),
     )
-    random, _ = found_by(
+    control, _ = found_by(
         "random-mask",
         model=mlp((6, 200, 2), bias=False),
         objective=goal,
         source=Frozen(1, "normal", 0.5),
     )
-    assert found.measures["largest error"] < 0.5 * random.measures["largest error"]
+    assert found.measures["largest error"] < 0.5 * control.measures["largest error"]
     values = [w.double().numpy() for w in found.values(model).values()]
     ticket = Target(tuple(values), (None, None))
     # the certificate compares networks of the same widths: neurons of weight zero change nothing

@@ -462,6 +462,21 @@ def test_momentum_by_its_formula(
     )
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_magnitudes_slope_is_the_sign_and_zero_at_zero(
+    fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the gradient lies transposed in memory."""
+    if not fused:
+        monkeypatch.setattr("slth.supermask._descent.fused", lambda layer: False)
+    scores = torch.tensor([[0.5, 0.0], [-0.25, -0.0]])
+    weight = torch.tensor([[3.0, 3.0], [-2.0, 5.0]])
+    gradient = torch.tensor([[1.0, 1.0], [1.0, 1.0]]).T * torch.tensor([[1.0, 2.0], [4.0, 8.0]])
+    layer = Layer("0.weight", 0, weight, weight, scores, scores.clone(), 1)
+    got = make("edge-popup").gradient(layer, gradient.T.contiguous().T, None)  # type: ignore[arg-type]
+    assert got.tolist() == [[3.0, 0.0], [8.0, 0.0]]
+
+
 def test_adam_by_its_formula() -> None:
     rng = np.random.default_rng(1)
     s, m, v = rng.normal(size=7), np.zeros(7), np.zeros(7)

@@ -47,7 +47,10 @@ def test_every_subject_is_a_file_that_defines_it() -> None:
     assert all(callable(rows) and rows.__name__ == name for name, rows in found.items())
 
 
-@pytest.mark.parametrize("peer", [p for p in _peers.OPTIMA if _peers.installed(p[1])], ids=str)
+PRESENT = [p for p in _peers.OPTIMA if _peers.installed(p[1])]
+
+
+@pytest.mark.parametrize("peer", PRESENT, ids=[p[0] for p in PRESENT])
 def test_peers_are_asked_the_right_question(peer, drawn) -> None:  # type: ignore[no-untyped-def]
     """Exact ones find optima of 11 values, within what their tolerances let through."""
     values, targets = drawn

@@ -102,8 +102,8 @@ def check_output(path: Path | None) -> None:
     """Refuse a path that cannot be written before anything is computed for it."""
     if path is None:
         return
-    path = path.absolute()
-    there = next((folder for folder in path.parents if os.path.lexists(folder)), path)
+    folders = path.absolute().parents  # none: the root itself, which the next line refuses
+    there = next((folder for folder in folders if os.path.lexists(folder)), path)
     if path.is_dir() or not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         raise BadInput("--out", path, "a file in a folder that can be written", "choose another")
 

@@ -80,6 +80,5 @@ prune(small, flow, 100, context=Context((1, 28, 28)))
 with open("/proc/self/statm") as pages:
     before = resource.getpagesize() * int(pages.read().split()[1])
 found = prune(model, flow, {COMPRESSION}, context=Context({SHAPE}), steps={STEPS})
-peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(0, peak - before, f"kept {{found.kept}}, undecided at most {{found.unresolved}}", sep="|")
+print(0, peak() - before, f"kept {{found.kept}}, undecided at most {{found.unresolved}}", sep="|")
 """

@@ -18,7 +18,7 @@ from slth.domain import Ball, Box
 from slth.effective import Effective
 from slth.errors import BadInput
 from slth.laws import Normal
-from slth.mask import count_for
+from slth.mask import count_for, keep_top
 from slth.philox import words4
 from slth.source import dense
 from slth.supermask import (
@@ -37,7 +37,7 @@ from slth.supermask._found import hash_of
 from slth.supermask._objectives import uniform_points
 from slth.supermask._run import Plan, _Run
 from slth.supermask._search import step
-from slth.supermask._select import compute_with, select
+from slth.supermask._select import compute_with, compute_with_largest, select
 from slth.target import Target
 from tests.supermasks import EVERY, Convolutional, data, drive, make, mlp, top
 
@@ -148,6 +148,36 @@ def test_the_network_computes_with_scale_times_base_on_the_mask_and_zero_off_it(
     layer = Layer("0.weight", 0, base, base, base, torch.full_like(base, 7), 2)
     compute_with(layer, torch.tensor([[True, False], [False, True]]), 0.5)
     assert layer.effective.tolist() == [[0.75, 0], [0, 4.0]]
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_seeking_the_threshold_where_it_was_finds_keep_tops_mask(kind: torch.dtype) -> None:
+    """Scores that creep, jump, tie at the threshold, become one value, and then no number."""
+    rng = np.random.default_rng(2)
+    size, k = 20_000, 7_001
+    base = torch.ones(size, dtype=kind)
+    layer = Layer("0.weight", 0, base, base, torch.zeros_like(base), torch.zeros_like(base), k)
+    scores, in_band = rng.normal(size=size), 0
+    for t in range(60):
+        creep = rng.normal(size=size) * (1.0 if t % 20 == 10 else 1e-5)
+        scores = scores + creep
+        if t in (25, 26, 27):
+            scores = np.round(scores, 2)  # many ties
+        if t == 40:
+            scores = np.full(size, 0.25)
+        if t == 41:
+            scores = rng.normal(size=size) * 1e-30
+        layer.scores.copy_(torch.from_numpy(scores))
+        before = layer.extra["band"].clone() if "band" in layer.extra else None
+        compute_with_largest(layer)
+        expected = keep_top(layer.scores.abs(), k)
+        assert torch.equal(layer.effective == 1, expected), t
+        assert int((layer.effective == 0).sum()) == size - k
+        in_band += before is not None and not torch.equal(before, layer.extra["band"])
+    assert in_band > 20
+    layer.scores[5] = math.nan
+    with pytest.raises(BadInput, match="NaN"):
+        compute_with_largest(layer)
 
 
 # -- the source ------------------------------------------------------------------------------------

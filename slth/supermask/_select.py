@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slth.mask import keep_top
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from slth.supermask._frozen import Layer
+
+WARM_FROM = 1 << 14  # weights from which a k-th largest is sought where the last one was
 
 
 def select(worths: Sequence[Tensor], layers: Sequence[Layer], whole: bool) -> list[Tensor]:
@@ -55,6 +58,54 @@ def compute_with(layer: Layer, mask: Tensor, scale: float = 1.0) -> None:
         torch.mul(layer.base, mask, out=layer.effective)
     if scale != 1.0:
         layer.effective.mul_(scale)
+
+
+def compute_with_largest(layer: Layer) -> None:
+    """Compute with the k largest |scores| of one layer: `keep_top`'s mask, found faster.
+
+    From step to step the k-th largest hardly moves, so it is sought in a narrow band around the
+    last one; counts tell whether it lies there. Where it does not, or is tied, `keep_top` decides.
+    """
+    from slth.supermask._descent import flat, fused
+
+    warm = fused(layer) and layer.size >= WARM_FROM
+    if warm and "band" in layer.extra:
+        from slth.supermask import _kernels
+
+        threshold = _kth_in_band(layer, flat(layer.scores))
+        if threshold is not None:
+            base, out = flat(layer.base), layer.effective.detach().view(-1).numpy()
+            if _kernels.keep_from(flat(layer.scores), threshold, base, out) == layer.k:
+                return
+    sizes = layer.scores.abs()
+    mask = keep_top(sizes, layer.k)
+    compute_with(layer, mask)
+    if warm:
+        near = float(sizes[mask].min())
+        width = float(layer.extra["band"][1]) if "band" in layer.extra else near / 1000
+        layer.extra["band"] = layer.scores.new_tensor([near, width])
+
+
+def _kth_in_band(layer: Layer, scores: NDArray[Any]) -> Any:
+    """The k-th largest |score|, or None where the band does not hold it; moves the band."""
+    from slth.supermask import _kernels
+
+    band = layer.extra["band"].numpy()
+    low, high = band[0] - band[1], band[0] + band[1]
+    above_low, above_high, none = _kernels.count_beyond(scores, low, high)
+    inside, place = above_low - above_high, above_low - layer.k
+    if none:
+        return None
+    if not above_high < layer.k <= above_low or inside > layer.size // 64:
+        band[1] *= 4 if inside <= layer.size // 64 else 0.125
+        return None
+    sizes = np.empty(inside, scores.dtype)
+    _kernels.gather_between(scores, low, high, sizes)
+    sizes.partition(place)
+    moved, band[0] = abs(sizes[place] - band[0]), sizes[place]
+    fill = 0.5 if inside > layer.size // 1024 else 2 if inside < 16 else 1
+    band[1] = max(4 * moved, fill * band[1])
+    return sizes[place]
 
 
 def through_magnitude(layer: Layer, gradient: Tensor) -> Tensor:

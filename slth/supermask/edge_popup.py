@@ -27,8 +27,12 @@ class EdgePopup(MaskSearch):
     scaled: ClassVar[bool] = True
 
     def relax(self, layers: Sequence[Layer], moment: Moment) -> None:
-        from slth.supermask._select import compute_with
+        from slth.supermask._select import compute_with, compute_with_largest
 
+        if self.absolute:
+            for layer in layers:
+                compute_with_largest(layer)
+            return
         for layer, mask in zip(layers, self.masks(layers), strict=True):
             compute_with(layer, mask)
 

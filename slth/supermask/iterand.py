@@ -42,15 +42,15 @@ class IteRand(MaskSearch):
             layer.extra["generation"] = torch.zeros_like(layer.scores, dtype=torch.int32)
 
     def relax(self, layers: Sequence[Layer], moment: Moment) -> None:
-        from slth.supermask._select import compute_with
+        from slth.supermask._select import compute_with_largest
 
         if moment.source is None:
             raise BadInput(
                 "source", "a model's own weights", "a source whose law is known",
                 "pass source=Frozen(seed), or a method that draws nothing anew",
             )  # fmt: skip
-        for layer, mask in zip(layers, self.masks(layers), strict=True):
-            compute_with(layer, mask)
+        for layer in layers:
+            compute_with_largest(layer)
 
     def gradient(self, layer: Layer, gradient: Tensor, moment: Moment) -> Tensor:
         from slth.supermask._select import through_magnitude

@@ -22,10 +22,13 @@ def kind_of(row: Row) -> str:
 
 
 def every_row(rows: list[Row]) -> Any:
-    """Medians with their whole range, a line a row, under the name of their group."""
+    """Medians with their whole range, a line a row, under the name of their group: groups that
+    have something to be compared with, another package, a limit or a goal."""
     from slth import plot
 
     rows = [row for row in rows if row.seconds is not None]
+    compared = {row.group for row in rows if row.goal is not None or kind_of(row) != KINDS[0]}
+    rows = [row for row in rows if row.group in compared]
     lines: list[tuple[str, Row | None]] = []
     for row in rows:
         if row.group not in {name for name, _ in lines}:

@@ -25,7 +25,7 @@ ROUND = 0.8  # what a round of iterative pruning keeps
 
 
 @cache
-def digits() -> tuple[Any, Any, Any, Any]:
+def digits(device: str = "cpu") -> tuple[Any, Any, Any, Any]:
     """Training and test images and labels as tensors."""
     import torch
 
@@ -33,14 +33,15 @@ def digits() -> tuple[Any, Any, Any, Any]:
 
     x, labels = images.digits()
     test = images.held_out(labels)
-    return tuple(torch.from_numpy(a) for a in (x[~test], labels[~test], x[test], labels[test]))
+    parts = (x[~test], labels[~test], x[test], labels[test])
+    return tuple(torch.from_numpy(part).to(device) for part in parts)
 
 
-def initial(init: str, seed: int) -> list[Any]:
+def initial(init: str, seed: int, device: str = "cpu") -> list[Any]:
     from slth.nets.architectures import build
 
     model = build("mlp:" + ",".join(map(str, DIMS)), seed=seed, init=init)
-    return [m.weight.detach().double() for m in model if hasattr(m, "weight")]
+    return [m.weight.detach().double().to(device) for m in model if hasattr(m, "weight")]
 
 
 def forward(x: Any, weights: Sequence[Any], tanh: bool = False) -> Any:
@@ -69,14 +70,15 @@ def apart(values: Any) -> float:
 # -- how far the norms drift apart ----------------------------------------------------------------
 
 
-def drift(rule: str, rate: float, seed: int) -> dict[str, float]:
+def drift(rule: str, rate: float, seed: int, device: str = "cpu") -> dict[str, float]:
     """Full-batch training for a fixed time: what the layers' Σ w² do.
 
     drift: how far their changes differ; off: how far D' = (1 − ηλ)² D + η² G is from true in one
     step, over the largest Σ w²; ratio: the range of Σ w² at the end over that at the start.
     """
-    x, labels = (part[:ROWS] for part in digits()[:2])
-    weights, decay = initial("kaiming_normal", seed), DECAY if rule == "weight decay" else 0.0
+    x, labels = (part[:ROWS] for part in digits(device)[:2])
+    weights = initial("kaiming_normal", seed, device)
+    decay = DECAY if rule == "weight decay" else 0.0
     start, worst = squares(weights), 0.0
     moves = stepped(rule, rate)
     for _ in range(round(TIME / rate)):
@@ -120,11 +122,12 @@ def train(
     """Stochastic gradient descent on what the masks leave, at a constant rate."""
     import torch
 
-    x, labels = digits()[:2]
+    x, labels = digits(str(weights[0].device))[:2]
     draw = torch.Generator().manual_seed(seed)
     held = [w * m for w, m in zip(weights, masks, strict=True)]
     for _ in range(epochs):
-        for rows in torch.randperm(len(x), generator=draw).split(BATCH):
+        order = torch.randperm(len(x), generator=draw).to(x.device)
+        for rows in order.split(BATCH):
             slopes = gradients(x[rows], labels[rows], held, tanh)
             held = [w - RATE * g * m for w, g, m in zip(held, slopes, masks, strict=True)]
     return held
@@ -167,14 +170,15 @@ def iterated(weights: Sequence[Any], seed: int, epochs: int, kept: float) -> flo
     return layers / left
 
 
-def trained(init: str, seed: int, smoke: bool) -> dict[str, Any]:
+def trained(init: str, seed: int, smoke: bool, device: str = "cpu") -> dict[str, Any]:
     """Layers' sizes, Σ w² and mean |w| before and after training; how far magnitudes carry."""
     import torch
 
-    weights, epochs, kept = initial(init, seed), 1 if smoke else EPOCHS, 0.5 if smoke else ROUND
+    weights = initial(init, seed, device)
+    epochs, kept = (1, 0.5) if smoke else (EPOCHS, ROUND)
     after = train(weights, ones(weights), seed, epochs)
     other = train(weights, ones(weights), seed, epochs, tanh=True)
-    x, labels = digits()[2:]
+    x, labels = digits(device)[2:]
     with torch.no_grad():
         right = float((forward(x, after).argmax(1) == labels).double().mean())
     return {

@@ -49,7 +49,9 @@ def exact_cuts(found: Flow) -> Iterator[list[str]]:
             yield [name]
 
 
-def conserved(architecture: str, broken: str | None, seed: int) -> dict[str, float]:
+def conserved(
+    architecture: str, broken: str | None, seed: int, device: str = "cpu"
+) -> dict[str, float]:
     """The worst gap of a cut or a neuron over Σ |score| of a layer, and the bound on rounding."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -64,6 +66,7 @@ def conserved(architecture: str, broken: str | None, seed: int) -> dict[str, flo
     x = torch.randn(ARCHITECTURES[architecture], generator=draw, dtype=torch.float64)
     labels = torch.randint(10, (len(x),), generator=draw)
     wanted = torch.randn((len(x), 10), generator=draw, dtype=torch.float64)
+    model, x, labels, wanted = (part.to(device) for part in (model, x, labels, wanted))
     gap, bound = 0.0, 0.0
     for objective in (lambda y: cross_entropy(y, labels), lambda y: (y * wanted).sum()):
         found = saliency(model, objective, x)
@@ -94,7 +97,7 @@ def spoil(model: Any, how: str, draw: Any) -> None:
 # -- the inverse law -------------------------------------------------------------------------------
 
 
-def layers_of(architecture: str, method: str, seed: int) -> dict[str, Any]:
+def layers_of(architecture: str, method: str, seed: int, device: str = "cpu") -> dict[str, Any]:
     """Sizes and mean scores of layers, their slope, and how sums in and out correlate."""
     import torch
 
@@ -104,19 +107,20 @@ def layers_of(architecture: str, method: str, seed: int) -> dict[str, Any]:
     from slth.pruning import Context, load
     from slth.pruning._layers import all_kept, layers
 
-    model = build(architecture, seed=seed)
+    model = build(architecture, seed=seed).to(device)
     saliency = load(method)(double=True) if method == "synflow" else load(method)()
     shape = input_shape(architecture)
     data, per_class = ("mnist5k", 10) if shape == (784,) else ("gaussian", 2)
     context = Context(shape, batch(data, shape, 10, per_class, seed), seed)
-    found = saliency.scores(model, all_kept(layers(model)), context)
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # it would round to 11 bits
+        found = saliency.scores(model, all_kept(layers(model)), context)
     scores = {name: s.detach().double() for name, s in found.items()}
     if method == "random":  # normal scores have no mean to speak of
         scores = {name: s.abs() for name, s in scores.items()}
     sizes = [s.numel() for s in scores.values()]
     means = [abs(float(s.mean())) for s in scores.values()]
     sums = neuron_sums(scores).values()
-    into, out = (torch.cat(parts).numpy() for parts in zip(*sums, strict=True))
+    into, out = (torch.cat(parts).cpu().numpy() for parts in zip(*sums, strict=True))
     return {
         "sizes": sizes,
         "means": (np.array(means) / float(sum(s.abs().sum() for s in scores.values()))).tolist(),

@@ -62,7 +62,7 @@ def network(seed: int, widest: int) -> tuple[Any, tuple[int, ...]]:
     return build("mlp:" + ",".join(map(str, dims)), seed=seed).double(), dims
 
 
-def reached(name: str, seed: int, widest: int) -> dict[str, Any]:
+def reached(name: str, seed: int, widest: int, device: str = "cpu") -> dict[str, Any]:
     """The last compression with a weight in every layer, over the maximal one, N/L."""
     rule = RULES[name]
     model, dims = network(seed, widest)
@@ -77,7 +77,7 @@ def reached(name: str, seed: int, widest: int) -> dict[str, Any]:
     if rule.prepare:
         prepare(model, rule.prepare, np.random.default_rng([seed, 4]))
     rng = np.random.default_rng([seed, 5])
-    left = last_alive(model, scoring(rule.score, dims, rng), dims, rule.at_a_time)
+    left = last_alive(model.to(device), scoring(rule.score, dims, rng), dims, rule.at_a_time)
     return {**found, "reached": len(sizes) / left}
 
 
@@ -117,7 +117,8 @@ def of_outputs(dims: tuple[int, ...], signed: bool, rng: np.random.Generator) ->
     x, c = rng.normal(size=(BATCH, dims[0])), rng.normal(size=(BATCH, dims[-1]))
 
     def score(model: Any, masks: Any, context: Any) -> dict[str, Tensor]:
-        weights = [(model.get_submodule(n).weight.detach() * m).numpy() for n, m in masks.items()]
+        held = {n: model.get_submodule(n).weight.detach() * m for n, m in masks.items()}
+        weights = [w.cpu().numpy() for w in held.values()]
         values = [x]
         for i, w in enumerate(weights):
             values.append((np.maximum(values[-1], 0.0) if i else x) @ w.T)
@@ -127,7 +128,7 @@ def of_outputs(dims: tuple[int, ...], signed: bool, rng: np.random.Generator) ->
             found.insert(0, slope.T @ given * weights[i])
             slope = (slope @ weights[i]) * (values[i] > 0)
         signs = (torch.from_numpy(s if signed else np.abs(s)) for s in found)
-        return dict(zip(masks, signs, strict=True))
+        return {n: s.to(w.device) for (n, w), s in zip(held.items(), signs, strict=True)}
 
     return score
 
@@ -142,8 +143,8 @@ def last_alive(model: Any, score: Score, dims: tuple[int, ...], at_a_time: int |
     layers = {name: m.weight for name, m in model.named_modules() if hasattr(m, "weight")}
     masks = {name: torch.ones_like(w, dtype=torch.bool) for name, w in layers.items()}
     sizes = [w.numel() for w in layers.values()]
-    layer = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-    alive, left = torch.ones(sum(sizes), dtype=torch.bool), sum(sizes)
+    alive, left = torch.cat([mask.reshape(-1) for mask in masks.values()]), sum(sizes)
+    layer = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).to(alive.device)
     scores = None
     while left > len(sizes):
         if scores is None or at_a_time is not None:

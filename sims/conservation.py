@@ -51,23 +51,26 @@ RATES = tuple(2.0**-k for k in range(3, 9))
 # -- cells -----------------------------------------------------------------------------------------
 
 
-def cell(part: str, what: str, how: str | None, seed: int, smoke: bool) -> dict[str, Any]:
+def cell(
+    part: str, what: str, how: str | None, seed: int, smoke: bool, device: str = "cpu"
+) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
     if part == "conserved":
-        return _flow.conserved(what, how, seed)
+        return _flow.conserved(what, how, seed, device)
     if part == "theorem 3":
-        return _theorem3.reached(what, seed, 4 if smoke else WIDEST)
+        return _theorem3.reached(what, seed, 4 if smoke else WIDEST, device)
     if part == "inverse law":
-        return _flow.layers_of(what, str(how), seed)
+        return _flow.layers_of(what, str(how), seed, device)
     if part == "drift":
         rates = RATES[:2] if smoke else RATES
-        return {"rates": rates, "found": [_descent.drift(what, rate, seed) for rate in rates]}
-    return _descent.trained(what, seed, smoke)
+        found = [_descent.drift(what, rate, seed, device) for rate in rates]
+        return {"rates": rates, "found": found}
+    return _descent.trained(what, seed, smoke, device)
 
 
-def cells(smoke: bool) -> list[dict[str, Any]]:
+def cells(smoke: bool, device: str = "cpu") -> list[dict[str, Any]]:
     def seeds(count: int, few: int = 1) -> range:
         return range(FIRST_SEED, FIRST_SEED + (few if smoke else count))
 
@@ -81,8 +84,10 @@ def cells(smoke: bool) -> list[dict[str, Any]]:
     plan += [("training", init, None, s) for init in _descent.INITS for s in seeds(12, 4)]
     rules = (_theorem3.WHOLE, _theorem3.LOCAL) if smoke else _theorem3.RULES
     plan += [("theorem 3", rule, None, s) for rule in rules for s in seeds(40, 8)]
+    # tables stored from the CPU name no device: a cell there stays what it was
+    place = {} if device == "cpu" else {"device": device}
     return [
-        {"part": part, "what": what, "how": how, "seed": seed, "smoke": smoke}
+        {"part": part, "what": what, "how": how, "seed": seed, "smoke": smoke, **place}
         for part, what, how, seed in plan
     ]
 
@@ -94,16 +99,20 @@ def cost(params: dict[str, Any]) -> float:
 
 
 @click.command(help=__doc__.split("\n\n", maxsplit=1)[0])
+@click.option("--device", default="cpu", show_default=True, help="Torch's name: cpu, cuda.")
 @options(NAME)
-def main(**rest: Any) -> None:
+def main(device: str, **rest: Any) -> None:
+    from slth.collapse.diagram import Setting
     from slth.sweep import Sweep
     from slth.sweep import run as run_sweep
 
     opts = Options(**rest)
-    sweep = Sweep(
-        NAME, f"sims.{NAME}:cell", cells(opts.smoke), opts.out / f"{NAME}.sqlite", cost=cost
-    )
-    records = run_sweep(sweep, opts.workers, opts.scheduler, opts.progress)
+    if device != "cpu":  # asking takes torch, seconds that a run on the CPU need not wait
+        Setting(SMALL[0], device=device).check()
+    grid = cells(opts.smoke, device)
+    sweep = Sweep(NAME, f"sims.{NAME}:cell", grid, opts.out / f"{NAME}.sqlite", cost=cost)
+    workers = 1 if device.startswith("cuda") and opts.workers is None else opts.workers
+    records = run_sweep(sweep, workers, opts.scheduler, opts.progress)
     records.table(opts.out / f"{NAME}.csv")
     rows = list(records)
     found = analyse(rows)
@@ -276,7 +285,8 @@ def facts(rows: list[dict[str, Any]], rules: list[str]) -> dict[str, Any]:
     for rule in _descent.RULES:
         found = drift_slopes(of(rows, "drift", rule))
         drift[rule] = [min(found), float(np.mean(found)), max(found)]
-    engine = {**provenance(), "engine": "torch on the CPU, float64"}
+    place = rows[0].get("device", "the CPU")
+    engine = {**provenance(), "engine": f"torch on {place}, float64"}
     return {
         "provenance": engine,
         "published": _flow.PUBLISHED,

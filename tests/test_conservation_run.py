@@ -14,6 +14,7 @@ from torch import nn
 from sims import _conservation_figure, _descent, _flow, _protocol, _theorem3
 from sims import conservation as simulation
 from slth import plot
+from slth.errors import BadInput
 from slth.mask import count_for
 from slth.pruning import Context, load, prune
 from slth.stats.verdict import State
@@ -178,6 +179,34 @@ class TestDescent:
             ("tanh", 1e-6, 1),
         ):
             assert low <= _descent.drift(rule, 0.25, 3)["off"] <= high
+
+
+class TestDevice:
+    @pytest.mark.parametrize(
+        ("part", "what", "how"),
+        [
+            ("conserved", "lenet5", "biases"),
+            ("theorem 3", "as stated", None),
+            ("theorem 3", "either sign", None),
+            ("inverse law", "mlp:784,300,100,10", "random"),
+            ("drift", "descent", None),
+            ("training", "xavier_normal", None),
+        ],
+    )
+    def test_every_part_runs_where_it_is_told(self, part, what, how) -> None:  # type: ignore[no-untyped-def]
+        """Tensors on meta hold no numbers: who computes there has nothing to return."""
+        with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+            simulation.cell(part, what, how, 601, True, "meta")
+        again = simulation.cell(part, what, how, 601, True, "cpu:0")
+        assert again == simulation.cell(part, what, how, 601, True)
+
+    def test_one_that_is_not_there_is_refused_before_any_work(self, tmp_path) -> None:  # type: ignore[no-untyped-def]
+        with pytest.raises(BadInput, match="cuda:99"):
+            simulation.main(
+                ["--device", "cuda:99", "--smoke", "--out", str(tmp_path / "out")],
+                standalone_mode=False,
+            )
+        assert not (tmp_path / "out").exists()
 
 
 class TestTheStoredRun:

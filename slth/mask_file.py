@@ -23,6 +23,7 @@ from slth.kept import SPAN, Kept, Layers, Run, check, cut, misfit, narrow, runs
 from slth.source import Source
 
 GADGETS = 1 << 16  # whose counts are read at a time
+TEXT = 1 << 26  # bytes of a header, a thousand times what a certificate of many layers needs
 DAMAGE = (  # what flipped bytes raise in zipfile, numpy, json and the constructors
     OSError,
     ValueError,
@@ -64,13 +65,24 @@ def writing(archive: zipfile.ZipFile, name: str, kind: Any, size: int) -> Iterat
         yield stream
 
 
+def _head(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    shape, _, dtype = read[npy.read_magic(stream)](stream)
+    return shape, dtype
+
+
+def text(stream: IO[bytes]) -> str:
+    """A text stored as a vector of bytes, however long it says it is: no room is made for that."""
+    _head(stream)
+    return stream.read(TEXT).decode()
+
+
 class Vector:
     """A vector of whole numbers in a zip, from its beginning to its end."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-        shape, _, self.dtype = read_header[npy.read_magic(stream)](stream)
+        shape, self.dtype = _head(stream)
         if len(shape) != 1 or self.dtype.kind != "i":
             raise ValueError(f"{self.dtype} of shape {shape} in place of a vector of integers")
         self.left = int(shape[0])

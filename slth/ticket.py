@@ -294,7 +294,7 @@ def load(path: str | Path) -> Ticket:
         raise mask_file.damaged(path, error) from None
     try:
         with zipfile.ZipFile(stream) as archive, archive.open("header.npy") as part:
-            header = json.loads(bytes(np.lib.format.read_array(part, allow_pickle=False)).decode())
+            header = json.loads(mask_file.text(part))
         if header["format"] != FORMAT:
             raise BadInput(str(path), f"format {header['format']}", f"{FORMAT}", "upgrade slth")
         source, claim = Source.from_json(header["source"]), Claim.from_json(header["claim"])

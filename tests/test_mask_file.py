@@ -8,6 +8,7 @@ import math
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -241,3 +242,14 @@ def test_depth_costs_no_memory(tmp_path: Path) -> None:
     shallow, deep, held = json.loads(done.stdout)
     assert deep - shallow < 10e6
     assert held - deep > 20e6
+
+
+def test_a_header_that_says_it_is_huge_makes_no_room_for_itself(tmp_path: Path) -> None:
+    """10^14 bytes announced, two there: one line, and no attempt to allocate them."""
+    path = tmp_path / "huge.npz"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("header.npy", "w") as part:
+        announced = {"descr": "|u1", "fortran_order": False, "shape": (10**14,)}
+        np.lib.format.write_array_header_1_0(part, announced)
+        part.write(b"{}")
+    with pytest.raises(BadInput, match=r"huge\.npz"):
+        load(path)

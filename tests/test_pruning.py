@@ -420,6 +420,31 @@ def test_other_weights_are_refused_unless_meant():
         found.apply(mlp((3, 2)))
 
 
+@pytest.mark.parametrize("spoil", ["pruned", "normed"])
+def test_masks_go_on_all_layers_or_none(spoil):
+    model = small()
+    found = prune(model, load("magnitude")(), 2, context=FOUR)
+    if spoil == "pruned":
+        torch_prune.identity(model[2], "weight")
+    else:
+        nn.utils.parametrizations.weight_norm(model[2])
+    with pytest.raises(BadInput, match=r"2\.weight: got a weight that is computed"):
+        found.apply(model, other_weights=True)
+    assert not torch_prune.is_pruned(model[0])
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_mask_bits_of_another_length_are_refused(by, tmp_path):
+    path = tmp_path / "mask.npz"
+    prune(mlp((6, 3, 2)), load("magnitude")(), 2, context=Context((6,))).save(path)
+    with np.load(path) as held:
+        arrays = dict(held)
+    arrays["mask_0"] = np.resize(arrays["mask_0"], len(arrays["mask_0"]) + by)
+    np.savez(path, **arrays)
+    with pytest.raises(BadInput, match=r"mask\.npz: got ValueError: \d bytes for the 18 bits"):
+        load_pruning(path)
+
+
 # numpy.load leaves the file open where the archive in it is cut short
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("damage", ["gone", "cut", "text", "ticket"])
@@ -457,6 +482,21 @@ def small():
     return mlp((4, 3, 2))
 
 
+def tied(first, second):
+    model = nn.Sequential(first, nn.ReLU(), second)
+    model[2].weight = model[0].weight
+    return model
+
+
+class Raises(nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.layer, self.error = nn.Linear(4, 2), error
+
+    def forward(self, x):
+        raise self.error
+
+
 FOUR = Context((4,))
 LABELS = Context((4,), (torch.ones(3, 4), torch.arange(3)))
 BATCH = Context((4,), (torch.ones(3, 5), torch.zeros(3)))
@@ -473,6 +513,11 @@ BAD = [
     (small, 2, {"name": "grasp", "context": BATCH}, r"batch: got inputs \(3, 5\)"),
     (lambda: mlp((4, 3, 1)), 7.0, {"masking": "local"}, "leaves nothing of a layer of 3 weights"),
     (small, 2, {"steps": 0}, "steps: got 0"),
+    (lambda: Raises(KeyError("foo")), 2, {}, r"shape: got \(4,\), on .* KeyError: 'foo'; allowed"),
+    (lambda: Raises(OSError(7, "a\nb")), 2, {}, r"fails: OSError: \[Errno 7\] a b; allowed"),
+    (lambda: Raises(AttributeError("x" * 500)), 2, {}, r"AttributeError: x+\.\.\.; allowed"),
+    (lambda: tied(nn.Linear(4, 4), nn.Linear(4, 4)), 2, {}, "weights shared between 0 and 2;"),
+    (lambda: tied(nn.Embedding(4, 4), nn.Linear(4, 4)), 2, {}, "shared between 0 and 2"),
     (already_pruned, 2, {}, r"0\.weight: got a weight that is computed"),
     (small, 2, {"schedule": "cosine"}, "schedule: got cosine"),
     (small, 2, {"masking": "blockwise"}, "masking: got blockwise"),

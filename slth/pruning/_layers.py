@@ -35,21 +35,23 @@ class Layer:
 def layers(model: nn.Module, shortcuts: bool = False) -> list[Layer]:
     """The prunable layers in the model's own order; projections on shortcuts only if asked for.
 
-    Raises BadInput where there are none, and on weights that are not finite numbers.
+    Raises BadInput where there are none, on weights that are not finite numbers, and on a weight
+    that two modules share: a mask of the one would not hold for the other.
     """
     from torch import nn
 
-    found = []
+    found, owners = [], _owners(model)
     for name, module in model.named_modules():
         if not isinstance(module, nn.Linear | nn.Conv2d):
             continue
         shortcut = any(part in SHORTCUTS for part in name.split("."))
-        if "weight" not in module._parameters:
+        plain_weight(name, module)
+        if len(sharing := owners[id(module.weight)]) > 1:
             raise BadInput(
-                f"{name}.weight",
-                "a weight that is computed from other parameters",
-                "a plain parameter",
-                "make pruning or weight norm permanent (torch.nn.utils.prune.remove and the like)",
+                "model",
+                f"weights shared between {' and '.join(sharing)}",
+                "a weight of its own for each layer",
+                "give each layer its own",
             )
         if shortcuts or not shortcut:
             found.append(Layer(name, module, shortcut))
@@ -65,6 +67,26 @@ def layers(model: nn.Module, shortcuts: bool = False) -> list[Layer]:
             raise BadInput(
                 layer.parameter, "NaN or infinity", "finite weights", "initialise or train it anew"
             )
+    return found
+
+
+def plain_weight(name: str, module: nn.Module) -> None:
+    """BadInput where the module's weight is not a parameter but computed, as a pruned one is."""
+    if "weight" not in module._parameters:
+        raise BadInput(
+            f"{name}.weight" if name else "weight",
+            "a weight that is computed from other parameters",
+            "a plain parameter",
+            "make pruning or weight norm permanent (torch.nn.utils.prune.remove and the like)",
+        )
+
+
+def _owners(model: nn.Module) -> dict[int, list[str]]:
+    """id of a parameter → the modules that have it."""
+    found: dict[int, list[str]] = {}
+    for name, module in model.named_modules():
+        for parameter in {id(p) for p in module._parameters.values() if p is not None}:
+            found.setdefault(parameter, []).append(name or "the model")
     return found
 
 

@@ -22,10 +22,12 @@ def run(model: nn.Module, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
 
     try:
         out: Any = functional_call(model, dict(tensors), (x,))
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+    except (BadInput, MemoryError):
+        raise
+    except Exception as error:  # a forward of one's own may raise anything
         raise BadInput(
             "shape",
-            f"{tuple(x.shape[1:])}, on which the model's forward pass fails: {error}",
+            f"{tuple(x.shape[1:])}, on which the model's forward pass fails: {_said(error)}",
             "the shape of one input, without the batch",
             "give the shape the model was made for",
         ) from error
@@ -34,6 +36,12 @@ def run(model: nn.Module, tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
             "model", f"a forward that returns a {type(out).__name__}", "one tensor", "wrap it"
         )
     return out
+
+
+def _said(error: Exception) -> str:
+    """The model's own words, with the kind of error where they would be no sentence."""
+    kind = type(error).__name__
+    return str(error) if isinstance(error, RuntimeError) and str(error) else f"{kind}: {error}"
 
 
 @contextlib.contextmanager

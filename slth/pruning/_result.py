@@ -76,12 +76,14 @@ class Pruning:
         return tuple(name for name, (kept, _) in self.layers.items() if kept == 0)
 
     def apply(self, model: nn.Module, other_weights: bool = False) -> None:
-        """Prune `model` in place by the conventions of `torch.nn.utils.prune`.
+        """Prune `model` in place as `torch.nn.utils.prune` does, all its layers or none.
 
-        Raises BadInput on a model of other layers, and on other weights than those scored unless
-        `other_weights` allows them.
+        Raises BadInput on a model of other layers, on a weight that is computed (pruned already,
+        weight norm), and on other weights than those scored unless `other_weights` allows them.
         """
         from torch.nn.utils import prune
+
+        from slth.pruning._layers import plain_weight
 
         modules = dict(model.named_modules())
         for name, mask in self.masks.items():
@@ -94,6 +96,7 @@ class Pruning:
                     f"a weight of shape {tuple(mask.shape)}",
                     "apply the masks to the model that was pruned",
                 )
+            plain_weight(name, modules[name])
         if not other_weights and weights_hash(model, self.masks) != self.weights:
             raise BadInput(
                 "model",
@@ -141,7 +144,10 @@ def load_pruning(path: str | Path) -> Pruning:
                 raise ValueError(f"format {header['format']}")
             masks = {}
             for i, (name, shape) in enumerate(header["layers"]):
-                bits = np.unpackbits(held[f"mask_{i}"], count=math.prod(shape))
+                packed, size = held[f"mask_{i}"], math.prod(shape)
+                if packed.shape != (-(-size // 8),):
+                    raise ValueError(f"{packed.size} bytes for the {size} bits of layer {name}")
+                bits = np.unpackbits(packed, count=size)
                 masks[str(name)] = torch.from_numpy(bits.astype(bool).reshape(shape))
             unresolved = header["unresolved"]
             return Pruning(

@@ -168,8 +168,15 @@ BAD = {
     "a shape of words": (["--arch", "vgg11", "--shape", "cifar"], "whole numbers"),
     "an unknown device": (["--arch", ARCH, "--device", "abacus"], "cuda"),
     "unknown data": (["--arch", ARCH, "--data", "imagenet"], "gaussian"),
+    "data of another shape": (
+        ["--arch", ARCH, "--data", "digits", "--methods", "random,snip"], "(64,)",
+    ),
+    "more images than the data have": (
+        ["--arch", "lenet5", "--data", "digits", "--methods", "grasp", "--per-class", "1000"],
+        "per_class",
+    ),
     "an unknown law": (["--arch", ARCH, "--init", "zeros"], "xavier_normal"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -74,6 +74,7 @@ def run(
     from slth.sweep import run as run_sweep
 
     most, chosen = setting.check(), methods(names)
+    setting.check_data(chosen)
     cuda = setting.device.startswith("cuda")
     count, per_decade = WHOLE if cuda else SMALL
     grid = cells(

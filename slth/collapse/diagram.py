@@ -81,6 +81,14 @@ class Setting:
             raise BadInput("device", f"{self.device}: {why}", "cpu or cuda", "use cpu") from None
         return maximal(self.model(0))
 
+    def check_data(self, methods: Sequence[str]) -> None:
+        """Refuse data of another kind than the architecture's input, if a method looks at them."""
+        from slth.pruning import load
+
+        seeing = [method for method in methods if load(method).data]
+        if seeing and self.data != "gaussian":  # noise has any shape, and may be large
+            self.context(load(seeing[0])(), self.model(0), 0)
+
 
 def exponents(largest: float, per_decade: int) -> list[float]:
     """Compressions 1, …, by equal ratios, as far as `largest`, which ends the list."""

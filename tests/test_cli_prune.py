@@ -33,6 +33,12 @@ class Residual(nn.Module):
     def forward(self, x):
         return self.head((self.conv(x) + self.shortcut(x)).relu().mean((2, 3)))
 def network(): return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+def conv1d(): return nn.Sequential(nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, 4))
+def biased():
+    model = nn.Sequential(*(nn.Linear(*d) for d in ((3, 4), (4, 4), (4, 4), (4, 2))))
+    for k, p in enumerate(model.parameters()):
+        nn.init.constant_(p, (0.001, 0.0, 1.0, 9.0, 1.0, 9.0, 1.0, 9.0)[k])
+    return model
 def nothing(): return None
 def weightless(): return nn.Sequential(nn.ReLU())
 """
@@ -138,6 +144,25 @@ def test_a_shortcut_that_goes_whole_is_said(here: Path) -> None:
     assert re.search(r"shortcut +│ 0 +│ 6 +│ 0 +│ shortcut, EMPTY", shown)
     left = facts("factories.py:Residual --shape 3,6,6 --compression 5")
     assert left["unpruned_shortcuts"] == ["shortcut"]
+
+
+def test_weights_of_other_modules_are_said_to_stay(here: Path) -> None:
+    command = "factories.py:conv1d --shape 1,8 --compression 2 --method magnitude"
+    left = [{"name": "0", "kind": "Conv1d", "size": 12}]
+    assert facts(command)["left_whole"] == left
+    assert "0 (Conv1d, 12)" in run(command).stdout
+    assert facts("factories.py:network --compression 2")["left_whole"] == []
+
+
+def test_a_collapse_by_flowing_biases_hints_at_leaving_them_out(here: Path) -> None:
+    command = "factories.py:biased --compression 12 --method synflow"
+    found = facts(command, status=3)
+    assert found["empty"]
+    assert "--no-biases" in found["hint"]
+    assert "--no-biases" in run(command).stdout
+    cured = facts(f"{command} --no-biases")
+    assert (cured["empty"], cured["hint"]) == ([], None)
+    assert facts("mlp:64,256,32,256,10 --method magnitude --compression 4000", 3)["hint"] is None
 
 
 def test_no_path_is_exit_3_and_said(here: Path) -> None:

@@ -441,7 +441,7 @@ def prune_command(
     if out is not None:
         with inputs.writing(out):
             found.save(out)
-    facts = prune.facts(found, module, size, None if out is None else str(out))
+    facts = prune.facts(found, module, saliency, size, None if out is None else str(out))
     show.show_json(facts) if as_json else prune.show(facts)
     return 3 if facts["path"] is False else 0
 

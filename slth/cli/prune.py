@@ -94,11 +94,15 @@ def context(
 
 
 def facts(
-    found: Pruning, module: nn.Module, shape: tuple[int, ...], path: str | None
+    found: Pruning,
+    module: nn.Module,
+    saliency: Saliency,
+    shape: tuple[int, ...],
+    path: str | None,
 ) -> dict[str, Any]:
     """What came out, layer by layer, as JSON has it."""
     from slth.collapse import path_survives
-    from slth.pruning._layers import layers
+    from slth.pruning._layers import layers, left_whole
 
     masks = found.masks
     shortcuts = {layer.name: layer.shortcut for layer in layers(module, shortcuts=True)}
@@ -128,11 +132,29 @@ def facts(
         "unpruned_shortcuts": [
             n for n, is_one in shortcuts.items() if is_one and n not in found.masks
         ],
+        "left_whole": [
+            {"name": name, "kind": kind, "size": size} for name, kind, size in left_whole(module)
+        ],
         "path": survives,
         "path_unknown": why,
         "unresolved": found.unresolved,
+        "hint": _hint(saliency, module) if found.empty or survives is False else None,
         "saved": path,
     }
+
+
+def _hint(saliency: Saliency, module: nn.Module) -> str | None:
+    """What may avoid a collapse: biases that flow let layers die before N/L."""
+    if not getattr(saliency, "biases", False):
+        return None
+    shifts = (
+        tensor
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]
+        if name.rsplit(".", 1)[-1] in ("bias", "running_mean")
+    )
+    if not any(bool(tensor.any()) for tensor in shifts):
+        return None
+    return "biases flow here, as published; try --no-biases, with which all layers carry one flow"
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -154,6 +176,11 @@ def show(found: Mapping[str, Any]) -> None:
     ]
     if found["unpruned_shortcuts"]:
         rows.append(("projections left whole", ", ".join(found["unpruned_shortcuts"])))
+    if found["left_whole"]:
+        named = [f"{row['name']} ({row['kind']}, {row['size']})" for row in found["left_whole"]]
+        rows.append(("neither Linear nor Conv2d: left whole", ", ".join(named)))
+    if found["hint"]:
+        rows.append(("hint", found["hint"]))
     if found["saved"]:
         rows.append(("saved in", found["saved"]))
     for what, value in rows:

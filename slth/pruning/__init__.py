@@ -2,7 +2,8 @@
 
 `saliencies()` lists them by file name, `load(name)` imports one, and `prune` removes the weights
 that it scores lowest: at once or step by step, over the whole network or layer by layer, exactly as
-many as asked. Biases and normalisation layers are never pruned.
+many as asked. Pruned are the weights of torch's Linear and Conv2d; biases, normalisations and all
+other modules (Conv1d, Conv3d, ConvTranspose2d, Embedding, ...) stay whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which parts of a model are pruned: the weights of linear and convolutional layers."""
+"""Which parts of a model are pruned: the weights of torch's Linear and Conv2d, and no others."""
 
 from __future__ import annotations
 
@@ -67,6 +67,25 @@ def layers(model: nn.Module, shortcuts: bool = False) -> list[Layer]:
             raise BadInput(
                 layer.parameter, "NaN or infinity", "finite weights", "initialise or train it anew"
             )
+    return found
+
+
+def left_whole(model: nn.Module) -> list[tuple[str, str, int]]:
+    """(name, kind, weights) of the modules that have weights and are never pruned.
+
+    Conv1d, Embedding, LSTM and the like: everything with parameters of two or more dimensions that
+    is no Linear, Conv2d or LayerNorm.
+    """
+    from torch import nn
+
+    found = []
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Linear | nn.Conv2d | nn.LayerNorm):
+            size = sum(
+                p.numel() for p in module._parameters.values() if p is not None and p.ndim > 1
+            )
+            if size:
+                found.append((name or "the model", type(module).__name__, size))
     return found
 
 

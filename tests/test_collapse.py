@@ -73,6 +73,21 @@ def small_residual(rng: np.random.Generator) -> nn.Sequential:
     ).eval()  # fmt: skip
 
 
+class Free(nn.Module):
+    """Two layers, and any function as the forward."""
+
+    def __init__(self, function) -> None:  # type: ignore[no-untyped-def]
+        super().__init__()
+        draw = torch.Generator().manual_seed(1)
+        self.a, self.c = nn.Linear(4, 4), nn.Linear(4, 2)
+        for p in self.parameters():
+            nn.init.normal_(p, generator=draw)
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self, x)  # type: ignore[no-any-return]
+
+
 class TestReachability:
     @pytest.mark.parametrize("make", [small_conv, small_residual])
     def test_outputs_reached_are_those_with_flow(self, make) -> None:  # type: ignore[no-untyped-def]
@@ -142,6 +157,55 @@ class TestReachability:
         with torch.no_grad():
             model[1].weight.zero_()
         assert not path_survives(model, {}, (3,))
+
+    @pytest.mark.parametrize(
+        "forward",
+        [
+            lambda s, x: s.c(x - s.a(x)),
+            lambda s, x: s.c(torch.sigmoid(s.a(x)) + 1),
+            lambda s, x: s.c(torch.ones(4) + s.a(x).relu_()),
+            lambda s, x: s.c(2 * nn.functional.gelu(s.a(x)) / 3 - 0.5),
+            lambda s, x: s.c(torch.cat([torch.ones(1, 2), s.a(x)[:, :2]], 1)),
+            lambda s, x: s.c(nn.functional.layer_norm(s.a(x), (4,), torch.ones(4), torch.ones(4))),
+        ],
+    )
+    def test_constants_carry_nothing_and_differences_what_a_part_carries(self, forward) -> None:  # type: ignore[no-untyped-def]
+        model = Free(forward)
+        none = {name: torch.zeros_like(m) for name, m in everything(model).items()}
+        x = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))
+        for kept in ((), ("a",), ("c",), ("a", "c")):
+            masks = none | {name: everything(model)[name] for name in kept}
+            thin = copy.deepcopy(model)
+            with torch.no_grad():
+                for name, mask in masks.items():
+                    thin.get_submodule(name).weight.mul_(mask)
+                depends = not torch.equal(thin(x[:1]), thin(x[1:]))
+            assert path_survives(model, masks, (4,)) == depends, kept
+
+    def test_what_is_added_in_place_stays_out_of_what_it_was_made_from(self) -> None:
+        def forward(s: Free, x: Tensor) -> Tensor:
+            h = s.a(x)
+            y = h.relu()
+            y += x
+            return s.c(h + 0 * y)
+
+        nothing = {"a": torch.zeros(4, 4, dtype=torch.bool)}
+        assert path_survives(Free(forward), {}, (4,))
+        assert not path_survives(Free(forward), nothing, (4,))
+
+    @pytest.mark.parametrize(
+        ("forward", "said"),
+        [
+            (lambda s, x: s.c(x * torch.sigmoid(s.a(x))), "uses mul"),
+            (lambda s, x: s.c(s.a(x).softmax(-1)), "uses softmax"),
+            (lambda s, x: s.c(x @ torch.eye(4)), "uses matmul"),
+            (lambda s, x: s.c(x) if x.sum() > 0 else x, "uses gt"),
+            (lambda s, x: s.c(torch.zeros(1, 4).add_(x)), "uses add"),
+        ],
+    )
+    def test_what_is_not_known_is_said_not_guessed(self, forward, said) -> None:  # type: ignore[no-untyped-def]
+        with pytest.raises(BadInput, match=said):
+            path_survives(Free(forward), {}, (4,))
 
     def test_other_parameters_and_other_shapes_are_refused(self) -> None:
         with pytest.raises(BadInput, match="MultiheadAttention"):

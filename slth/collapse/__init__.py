@@ -63,9 +63,10 @@ def path_survives(model: nn.Module, masks: Masks, shape: Sequence[int]) -> bool:
 
     Weights become 0 and 1, normalisations and activations pass everything on, and after each layer
     a unit is 1 if anything positive arrives: sums of whole numbers below 2^24, exact in float32. It
-    is the sign of Tanaka's R, per unit and position. Holds for models whose forward otherwise only
-    adds, joins, pools and reshapes. Raises BadInput on parameters in modules that are none of these
-    and where the forward pass fails.
+    is the sign of Tanaka's R, per unit and position. A constant carries nothing, and a difference
+    what either part carries. Raises BadInput where that is not known: on a forward that does more
+    than add, join, pool, reshape, activate and scale by constants (such as softmax, or a product of
+    two signals), on parameters in modules of other kinds, and where the forward pass fails.
     """
     return bool(reached(model, masks, shape).any())
 

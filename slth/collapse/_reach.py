@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,24 +11,34 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
+from slth.collapse._signal import Signal
 from slth.errors import BadInput
 from slth.pruning._pass import mode, run
 
 if TYPE_CHECKING:
     from slth.pruning import Masks
 
-_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
-_MIXING = (nn.Softmax, nn.Softmin, nn.Softmax2d, nn.LogSoftmax, nn.MultiheadAttention)
+_KNOWN = (nn.Linear, _ConvNd, _NormBase, nn.GroupNorm, nn.LayerNorm, nn.PReLU)
 
 
 def reached(model: nn.Module, masks: Masks, shape: tuple[int, ...]) -> Tensor:
     """Which outputs some input reaches through kept weights, bool `[outputs]`."""
+    for name, module in model.named_modules():
+        if not isinstance(module, _KNOWN) and any(True for _ in module.parameters(recurse=False)):
+            raise BadInput(
+                f"module {name}",
+                type(module).__name__,
+                "linear and convolutional layers, normalisations, element-wise activations",
+                "reachability is not defined here for others",
+            )
     tensors = {name: t.float() for name, t in model.named_buffers() if t.is_floating_point()}
     tensors |= {name: _indicator(name, p, masks) for name, p in model.named_parameters()}
     device = next(iter(tensors.values())).device
-    with torch.no_grad(), mode(model, training=False), _passing(model):
-        out = run(model, tensors, torch.ones((1, *shape), device=device))
-    return out[0].reshape(-1) > 0
+    with torch.no_grad(), mode(model, training=False):
+        out = run(model, tensors, Signal.of(torch.ones((1, *shape), device=device)))
+    if not isinstance(out, Signal):  # made of constants alone
+        return torch.zeros(out[0].numel(), dtype=torch.bool, device=device)
+    return out.plain()[0].reshape(-1) > 0
 
 
 def _indicator(name: str, parameter: Tensor, masks: Masks) -> Tensor:
@@ -48,61 +57,6 @@ def _indicator(name: str, parameter: Tensor, masks: Masks) -> Tensor:
             )
         there &= mask
     return there.float()
-
-
-@contextlib.contextmanager
-def _passing(model: nn.Module) -> Iterator[None]:
-    """The model's modules passing indicators on, for as long as the block lasts."""
-    handles = []
-    try:
-        for name, module in model.named_modules():
-            if isinstance(module, nn.Linear | _ConvNd):
-                # sums of residual branches may count a unit twice
-                handles.append(module.register_forward_pre_hook(_before_layer))
-                handles.append(module.register_forward_hook(_after_layer))
-            elif isinstance(module, _NORMS):
-                handles.append(module.register_forward_hook(_after_norm))
-            elif _passes_all(module):
-                handles.append(module.register_forward_hook(lambda _, given, __: given[0]))
-            elif isinstance(module, _MIXING) or any(True for _ in module.parameters(recurse=False)):
-                raise BadInput(
-                    f"module {name}",
-                    type(module).__name__,
-                    "linear and convolutional layers, normalisations, element-wise activations",
-                    "reachability is not defined here for others",
-                )
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _passes_all(module: nn.Module) -> bool:
-    """Element-wise activations and dropout: positive or not, a signal goes on."""
-    kind = type(module).__module__
-    if kind == "torch.nn.modules.dropout":
-        return True
-    return kind == "torch.nn.modules.activation" and not isinstance(module, _MIXING)
-
-
-def _before_layer(_: nn.Module, given: Any) -> Any:
-    return (given[0] > 0).float(), *given[1:]
-
-
-def _after_layer(_: nn.Module, __: Any, out: Tensor) -> Tensor:
-    # whole numbers; half of one, since fast convolutions may leave 1e-6 where 0 belongs
-    return (out > 0.5).float()
-
-
-def _after_norm(module: nn.Module, given: Any, _: Tensor) -> Tensor:
-    """The signal itself, but for channels that the norm multiplies by 0."""
-    x: Tensor = given[0]
-    scale = getattr(module, "weight", None)
-    if not isinstance(scale, Tensor):
-        return x
-    if not isinstance(module, nn.LayerNorm):  # that one's scale has the trailing dimensions
-        scale = scale.reshape(1, -1, *[1] * (x.dim() - 2))
-    return x * scale
 
 
 class _Tracer(torch.fx.Tracer):

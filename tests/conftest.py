@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 import types
+from collections.abc import Iterator
 
 # Before NumPy or torch is imported: under two workers on two cores, libraries that start a thread
 # per core each slow one another down a hundredfold.
@@ -22,6 +23,15 @@ settings.register_profile(
     "slth", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("slth")
+
+
+@pytest.fixture(autouse=True)
+def _stays_here() -> Iterator[None]:
+    """A test that leaves the worker in another folder breaks those after it, not itself."""
+    here = os.getcwd()
+    yield
+    assert os.getcwd() == here, "left in another folder"
+
 
 _ENGINES = pytest.StashKey[dict[str, set[str]]]()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shlex
 import signal
 import subprocess
@@ -205,14 +204,13 @@ def test_ctrl_c_saves_the_mask_so_far_and_says_how_to_go_on(
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_run._Run, "save", stop)
-    result = run(command)
+    with monkeypatch.context() as patch:  # undo() would leave this folder for good
+        patch.setattr(_run._Run, "save", stop)
+        result = run(command)
     assert result.exit_code == 130
     assert "interrupted in epoch 2 of 4" in result.stderr
     assert "the same command goes on from mask.npz.part" in result.stderr
     assert load_found("mask.npz").kept == 888
-    monkeypatch.undo()
-    os.chdir(here)
     on = facts(command)
     timeless = ("seconds", "saved")
     assert {k: v for k, v in on.items() if k not in timeless} == {

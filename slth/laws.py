@@ -101,6 +101,12 @@ class Law(ABC):
     def bound(self) -> float:
         """No weight of this law exceeds it in absolute value."""
 
+    @property
+    def step(self) -> float | None:
+        """A power of two of which every weight is a whole multiple; None where the law is none of
+        few values."""
+        return None
+
     def uniform_component(self) -> tuple[float, float] | None:
         """(c, p): the law is a mixture with U[−c, c] of weight p > 0, or None where no such c is.
 
@@ -275,6 +281,10 @@ class Rademacher(Law):
     def bound(self) -> float:
         return 1.0
 
+    @property
+    def step(self) -> float:
+        return 1.0
+
 
 @final
 @dataclass(frozen=True)
@@ -303,9 +313,56 @@ class SignedConstant(Law):
     def bound(self) -> float:
         return self.value
 
+    @property
+    def step(self) -> float | None:
+        return self.value if math.frexp(self.value)[0] == 0.5 else None
+
+
+@final
+@dataclass(frozen=True)
+class Grid(Law):
+    """step·k with k uniform on −most … most; step is a power of two, most at most 2^24.
+
+    k = ⌊m(2·most + 1)/2^32⌋ − most for the 32-bit word m, so no probability is off by more than
+    2^-32 and every weight is a float32. most = 1 is the ternary law.
+    """
+
+    step: float = 2.0**-6
+    most: int = 64
+    name: ClassVar[str] = "grid"
+    code: ClassVar[int] = 4
+
+    def __post_init__(self) -> None:
+        if isinstance(self.most, bool) or not isinstance(self.most, int | np.integer):
+            raise BadInput("most", repr(self.most), "an integer", "pass the largest multiple")
+        if not 1 <= self.most <= 1 << 24:
+            raise BadInput("most", self.most, "1 … 2^24", "float32 must hold every multiple")
+        step = _positive("step", self.step)
+        if math.frexp(step)[0] != 0.5 or step != self.step or step * self.most > LARGEST:
+            allowed = "a power of two, multiples up to 2^100"
+            raise BadInput("step", self.step, allowed, "pass for example 2^-6 = 0.015625")
+        object.__setattr__(self, "step", step)
+        object.__setattr__(self, "most", int(self.most))
+
+    @property
+    def params(self) -> tuple[float, float]:
+        return self.step, float(self.most)
+
+    def cdf(self, x: Floats) -> Floats:
+        below = np.floor(np.asarray(x) / self.step) + self.most + 1
+        return np.clip(below / (2 * self.most + 1), 0.0, 1.0)
+
+    @property
+    def distance(self) -> float:
+        return 2.0**-32
+
+    @property
+    def bound(self) -> float:
+        return self.step * self.most
+
 
 LAWS: dict[str, type[Law]] = {
-    law.name: law for law in (Uniform, Normal, SignedHyperbolic, Rademacher, SignedConstant)
+    law.name: law for law in (Uniform, Normal, SignedHyperbolic, Rademacher, SignedConstant, Grid)
 }
 
 

@@ -52,6 +52,10 @@ def _weight(word, code, a, b, normal, power):  # type: ignore[no-untyped-def]
     sign = 1.0 - 2.0 * np.float64(word >> np.uint64(31))
     if code == 3:
         return np.float64(np.float32(sign * a))
+    if code == 4:
+        count = np.uint64(2) * np.uint64(b) + np.uint64(1)
+        multiple = np.int64((word * count) >> np.uint64(32)) - np.int64(b)
+        return np.float64(np.float32(a * np.float64(multiple)))
     odd = np.int64(2) * np.int64(word & np.uint64(0x7FFFFFFF)) + np.int64(1)
     if code == 1:
         mantissa, exponent = math.frexp(np.float64(odd))
@@ -163,6 +167,9 @@ def torch_weights(
     sign = 1.0 - 2.0 * (words >> 31).to(torch.float64)
     if code == 3:
         return rounded(sign * a)
+    if code == 4:
+        multiple = (words * (2 * int(b) + 1) >> 32) - int(b)
+        return rounded(multiple.to(torch.float64) * a)
     odd = (2 * (words & 0x7FFFFFFF) + 1).to(torch.float64)
     if code == 1:
         mantissa, exponent = torch.frexp(odd)

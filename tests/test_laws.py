@@ -12,7 +12,7 @@ import pytest
 
 from slth import laws
 from slth.errors import BadInput
-from slth.laws import Normal, Rademacher, SignedConstant, SignedHyperbolic, Uniform
+from slth.laws import Grid, Normal, Rademacher, SignedConstant, SignedHyperbolic, Uniform
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "words.json").read_text())
 EXAMPLES = [
@@ -24,6 +24,8 @@ EXAMPLES = [
     SignedHyperbolic.between(0.003, 2.0),
     Rademacher(),
     SignedConstant(0.1),
+    Grid(),
+    Grid(0.25, 3),
 ]
 
 
@@ -42,7 +44,7 @@ def test_golden_words(entry: dict) -> None:
 def test_every_weight_is_a_float32_and_within_the_bound(law: laws.Law) -> None:
     w = law(np.concatenate([words(200_000, 1), np.array([0, 1, 2**31 - 1, 2**31, 2**32 - 1])]))
     assert (np.float32(w) == w).all()
-    assert (w != 0).all() or isinstance(law, Uniform)
+    assert (w != 0).all() or isinstance(law, Uniform | Grid)
     assert np.abs(w).max() <= law.bound
     assert laws.from_json(json.loads(json.dumps(law.to_json()))) == law
 
@@ -53,7 +55,9 @@ def test_product_of_two_weights_is_exact_in_float64() -> None:
         assert Fraction(a) * Fraction(b) == Fraction(a * b)
 
 
-@pytest.mark.parametrize("law", [e for e in EXAMPLES if e.distance > 0], ids=str)
+@pytest.mark.parametrize(
+    "law", [e for e in EXAMPLES if e.distance > 0 and not isinstance(e, Grid)], ids=str
+)
 def test_distance_to_the_ideal_law_over_a_lattice_of_words(law: laws.Law) -> None:
     """On 2^18 equally spaced words the empirical law is within one lattice step of the law itself,
     so the distance to the ideal one is measured without sampling noise."""
@@ -73,6 +77,31 @@ def test_two_point_laws_are_exact(law: laws.Law) -> None:
     w = law(np.array([0, 2**31 - 1, 2**31, 2**32 - 1], dtype=np.uint32))
     size = np.float64(np.float32(law.params[0]))
     assert w.tolist() == [size, size, -size, -size]
+
+
+@pytest.mark.parametrize("law", [Grid(), Grid(1.0, 1), Grid(2.0**-24, 1 << 24)], ids=str)
+def test_grid_multiples_are_as_likely_as_each_other(law: Grid) -> None:
+    """Multiple k begins at the word ⌈(k + most)·2^32/(2·most + 1)⌉: its probability is exact to
+    2^-32, and so is the law's distance from the ideal one."""
+    values = 2 * law.most + 1
+    ranks = sorted({0, 1, 2, law.most - 1, law.most, law.most + 1, values - 1} & set(range(values)))
+    first = [-(-rank * 2**32 // values) for rank in [*ranks, *(rank + 1 for rank in ranks)]]
+    begins, ends = np.array(first[: len(ranks)]), np.array(first[len(ranks) :])
+    expected = law.step * (np.array(ranks) - law.most)
+    assert (law(begins.astype(np.uint32)) == expected).all()
+    assert (law((ends - 1).astype(np.uint32)) == expected).all()
+    below = ends / 2.0**32
+    assert (np.abs(law.cdf(expected) - below) <= law.distance).all()
+    assert (np.abs(law.cdf(expected - law.step / 2) - below) > law.distance).all()
+
+
+def test_steps_divide_every_weight() -> None:
+    for law in EXAMPLES:
+        if law.step is not None:
+            assert ((law(words(1000, 7)) / law.step) % 1 == 0).all()
+    steps = {str(law): law.step for law in EXAMPLES if law.step is not None}
+    assert steps == {"Rademacher()": 1.0, str(Grid()): 2.0**-6, str(Grid(0.25, 3)): 0.25}
+    assert SignedConstant(0.125).step == 0.125
 
 
 def test_tables_are_what_mpmath_says() -> None:
@@ -122,6 +151,11 @@ def test_hyperbolic_is_scale_invariant() -> None:
         lambda: Uniform(-1e-60, 1e-60),
         lambda: SignedHyperbolic.between(2.0, 1.0),
         lambda: SignedConstant(-1.0),
+        lambda: Grid(0.3, 5),
+        lambda: Grid(0.25, 0),
+        lambda: Grid(0.25, (1 << 24) + 1),
+        lambda: Grid(0.25, 2.0),
+        lambda: Grid(2.0**100, 2),
         lambda: laws.from_json({"law": "cauchy"}),
         lambda: laws.from_json({"law": "normal", "scale": 2.0}),
     ],

@@ -105,7 +105,7 @@ def dealt(ticket: Any, seed: int) -> Any:
     from slth.kept import Kept
 
     rng = np.random.default_rng(seed)
-    outputs, halves = ticket.source.dims[1], []
+    outputs, halves = ticket.source.outputs(0), []
     for old in ticket.kept[0]:
         blocks = old.counts.size // outputs
         new = rng.permuted(np.tile(np.arange(outputs), (blocks, 1)), axis=1)

@@ -146,7 +146,7 @@ def shuffle(ticket: Any, seed: int) -> Any:
             counts = np.diff(old.indptr)
             lists = []
             for g, count in enumerate(counts.tolist()):
-                usable = np.flatnonzero((u[g // ticket.source.dims[layer + 1]] > 0) == (half == 0))
+                usable = np.flatnonzero((u[g // ticket.source.outputs(layer)] > 0) == (half == 0))
                 lists.append(np.sort(rng.choice(usable, count, replace=False)))
             halves.append(Kept(old.indptr, np.concatenate(lists)))
         kept.append(tuple(halves))

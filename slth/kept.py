@@ -118,7 +118,7 @@ def runs(
     """The layer's blocks in order, at most `most` kept entries at a time, or one block."""
     if isinstance(mask, Layers):
         return mask.runs(layer, most)
-    return cut(mask[layer], source.dims[layer + 1], 0, most)
+    return cut(mask[layer], source.outputs(layer), 0, most)
 
 
 def cut(halves: tuple[Kept, Kept], outputs: int, start: int, most: int) -> Iterator[Run]:
@@ -140,7 +140,7 @@ def cut(halves: tuple[Kept, Kept], outputs: int, start: int, most: int) -> Itera
 def check(source: Source, layer: int, kept: Kept, blocks: int | None = None) -> None:
     """Every gadget of the layer, or of `blocks` of its blocks, lists neurons of the source,
     ascending, none twice; BadInput otherwise."""
-    gadgets = (source.blocks(layer) if blocks is None else blocks) * source.dims[layer + 1]
+    gadgets = (source.blocks(layer) if blocks is None else blocks) * source.outputs(layer)
     indptr, indices = kept.indptr, kept.indices
     ok = (
         indptr.dtype == indices.dtype == np.int64
@@ -163,7 +163,7 @@ def misfit(source: Source, layer: int) -> BadInput:
     return BadInput(
         f"mask of layer {layer}",
         "kept indices that do not fit the source",
-        f"{source.blocks(layer) * source.dims[layer + 1]} gadgets, each with ascending indices in "
+        f"{source.blocks(layer) * source.outputs(layer)} gadgets, each with ascending indices in "
         f"0 … {source.n[layer] - 1}",
         "make the ticket anew",
     )

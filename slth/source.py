@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 
 from slth.errors import BadInput
 from slth.laws import Law, Uniform, from_json, tables
+from slth.wiring import Wiring
 
 if TYPE_CHECKING:
     import torch
@@ -101,22 +103,27 @@ class Source:
     dims: (d_0, …, d_l) of the target it is to hold; n: neurons a half for each of the l layer
     pairs (one int for all); bias: for each pair, whether the odd layer has a bias vector (one bool
     for all). `law` draws in-weights and biases, `out_law` out-weights (default: the same law).
+
+    Where the target is no stack of fully connected layers, `dims` lists (inputs, outputs · taps)
+    for every pair and `wiring` says how they are connected. A convolution's pair is a 1×1 layer to
+    2·n channels a block and one with the target's kernel, stride and padding, and output j's tap t
+    counts as output j·taps + t.
     """
 
-    dims: tuple[int, ...]
+    dims: tuple[int, ...] | tuple[tuple[int, int], ...]
     n: tuple[int, ...]
     bias: tuple[bool, ...]
     seed: int
     law: Law = field(default_factory=Uniform)
     out_law: Law | None = None
+    wiring: Wiring | None = None
 
     def __post_init__(self) -> None:
-        dims = tuple(_integer("dims", d) for d in self.dims)
-        pairs = len(dims) - 1
-        if pairs < 1 or min(dims) < 1 or max(dims) >= LIMIT:
-            raise BadInput(
-                "dims", self.dims, "two or more widths, each in 1 … 2^31 − 1", "fix them"
-            )
+        dims = _widths(self.dims)
+        object.__setattr__(self, "dims", dims)
+        pairs = self.pairs
+        if self.wiring is not None and self.wiring.links != dims:
+            raise BadInput("dims", dims, f"{self.wiring.links}, as the wiring has", "match them")
         n = tuple(_integer("n", k) for k in _one_each(self.n, pairs))
         bias = tuple(_flag(b) for b in _one_each(self.bias, pairs))
         if len(n) != pairs or len(bias) != pairs:
@@ -134,7 +141,6 @@ class Source:
         for name, law in (("law", self.law), ("out_law", self.out_law or self.law)):
             if not isinstance(law, Law):
                 raise BadInput(name, law, "a law of slth.laws, such as Uniform()", "pass one")
-        object.__setattr__(self, "dims", dims)
         object.__setattr__(self, "n", n)
         object.__setattr__(self, "bias", bias)
 
@@ -149,11 +155,25 @@ class Source:
 
     @property
     def pairs(self) -> int:
-        return len(self.dims) - 1
+        return len(self.dims) - isinstance(self.dims[0], int)
+
+    @cached_property
+    def links(self) -> tuple[tuple[int, int], ...]:
+        """(inputs, outputs) of every layer pair."""
+        given: Any = self.dims
+        return tuple(pairwise(given)) if isinstance(given[0], int) else given
+
+    def inputs(self, layer: int) -> int:
+        """Inputs of layer pair `layer` (0-based), input "one" not counted."""
+        return self.links[layer][0]
+
+    def outputs(self, layer: int) -> int:
+        """Outputs of layer pair `layer`; of a convolution, output channels times taps."""
+        return self.links[layer][1]
 
     def blocks(self, layer: int) -> int:
-        """Inputs of layer pair `layer` (0-based), input "one" included."""
-        return self.dims[layer] + self.bias[layer]
+        """Inputs of layer pair `layer`, input "one" included."""
+        return self.inputs(layer) + self.bias[layer]
 
     def hidden(self, layer: int) -> int:
         """Width of the pair's hidden layer: 2·n·blocks."""
@@ -162,7 +182,7 @@ class Source:
     @property
     def parameters(self) -> int:
         """Random weights in the whole source, all of them prunable."""
-        return sum(self.hidden(i) * (self.blocks(i) + self.dims[i + 1]) for i in range(self.pairs))
+        return sum(self.hidden(i) * (self.blocks(i) + self.outputs(i)) for i in range(self.pairs))
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -179,7 +199,7 @@ class Source:
         With `block`, that row alone, `[stop − start]`.
         """
         stop = self._stop(layer, start, stop)
-        width = self.dims[layer]
+        width = self.inputs(layer)
         first, last = (0, self.blocks(layer)) if block is None else (block, block + 1)
         out = np.empty((last - first, stop - start))
         for a in range(first, last):
@@ -202,7 +222,7 @@ class Source:
         """Out-weights `[blocks, outputs, stop − start]` of the given ranges (default: all)."""
         stop = self._stop(layer, start, stop)
         blocks = blocks or (0, self.blocks(layer))
-        outputs = outputs or (0, self.dims[layer + 1])
+        outputs = outputs or (0, self.outputs(layer))
         return self._fill(layer, Role.OUT, half, blocks, outputs, start, stop)
 
     def entries(
@@ -236,7 +256,7 @@ class Source:
         """All in-weights of the pair, dense `[hidden, d_{i−1}]`."""
         return np.concatenate(
             [
-                self._fill(layer, Role.IN, h, (a, a + 1), (0, self.dims[layer]), 0, None)[0].T
+                self._fill(layer, Role.IN, h, (a, a + 1), (0, self.inputs(layer)), 0, None)[0].T
                 for a in range(self.blocks(layer))
                 for h in (0, 1)
             ]
@@ -255,7 +275,7 @@ class Source:
     def out_matrix(self, layer: int) -> Floats:
         """All out-weights of the pair, dense `[d_i, hidden]`."""
         halves = np.stack([self.out_weights(layer, h) for h in (0, 1)], axis=1)
-        return np.ascontiguousarray(halves.transpose(2, 0, 1, 3)).reshape(self.dims[layer + 1], -1)
+        return np.ascontiguousarray(halves.transpose(2, 0, 1, 3)).reshape(self.outputs(layer), -1)
 
     def torch_out_weights(
         self, layer: int, half: int, device: str, start: int = 0, stop: int | None = None
@@ -268,7 +288,7 @@ class Source:
         stop = self._stop(layer, start, stop)
         index = torch.arange(start, stop, dtype=torch.int64, device=device)
         block = torch.arange(self.blocks(layer), dtype=torch.int64, device=device)[:, None, None]
-        output = torch.arange(self.dims[layer + 1], dtype=torch.int64, device=device)[:, None]
+        output = torch.arange(self.outputs(layer), dtype=torch.int64, device=device)[:, None]
         tag = torch.tensor(self._tag(layer, Role.OUT, half), dtype=torch.int64, device=device)
         words = philox.torch_words(
             self.key,
@@ -284,24 +304,27 @@ class Source:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "dims": list(self.dims),
+            "dims": [d if isinstance(d, int) else list(d) for d in self.dims],
             "n": list(self.n),
             "bias": list(self.bias),
             "seed": self.seed,
             "law": self.law.to_json(),
             "out_law": None if self.out_law is None else self.out_law.to_json(),
+            **({} if self.wiring is None else {"wiring": self.wiring.to_json()}),
         }
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Source:
-        out_law = data["out_law"]
+        out_law, wiring = data["out_law"], data.get("wiring")
+        dims: Any = tuple(d if isinstance(d, int) else tuple(d) for d in data["dims"])
         return Source(
-            tuple(data["dims"]),
+            dims,
             tuple(data["n"]),
             tuple(bool(b) for b in data["bias"]),
             data["seed"],
             from_json(data["law"]),
             None if out_law is None else from_json(out_law),
+            None if wiring is None else Wiring.from_json(wiring),
         )
 
     # -- the counter -----------------------------------------------------------------------------
@@ -334,7 +357,7 @@ class Source:
     ) -> None:
         if not 0 <= layer < self.pairs:
             raise BadInput("layer", layer, f"0 … {self.pairs - 1}", "stay in the source")
-        outputs = {Role.IN: self.dims[layer], Role.OUT: self.dims[layer + 1], Role.BIAS: 1}[role]
+        outputs = {Role.IN: self.inputs(layer), Role.OUT: self.outputs(layer), Role.BIAS: 1}[role]
         for name, value, size in (
             ("half", half, 2),
             ("block", block, self.blocks(layer)),
@@ -381,6 +404,21 @@ class Source:
             with ThreadPoolExecutor(workers()) as pool:
                 list(pool.map(lambda c: rows(*c), chunks(out.shape[0], 4 * workers())))
         return out
+
+
+def _widths(dims: Any) -> Any:
+    """Widths as integers: a chain's, or pairs of them."""
+    flat = isinstance(dims, tuple | list) and len(dims) > 0
+    paired = flat and all(isinstance(d, tuple | list) and len(d) == 2 for d in dims)
+    if paired:
+        found: Any = tuple((_integer("dims", a), _integer("dims", b)) for a, b in dims)
+        sizes = [size for pair in found for size in pair]
+    else:
+        found = tuple(_integer("dims", d) for d in dims)
+        sizes = list(found)
+    if len(sizes) < 2 or min(sizes) < 1 or max(sizes) >= LIMIT:
+        raise BadInput("dims", dims, "two or more widths, each in 1 … 2^31 − 1", "fix them")
+    return found
 
 
 def _integer(name: str, value: Any) -> int:

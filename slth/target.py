@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from slth.errors import BadInput
+from slth.wiring import Wiring, chain
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,6 +70,33 @@ class Target:
         return len(self.weights)
 
     @property
+    def links(self) -> tuple[tuple[int, int], ...]:
+        """(inputs, outputs) of every layer."""
+        return tuple(pairwise(self.dims))
+
+    @property
+    def biased(self) -> tuple[bool, ...]:
+        return tuple(b is not None for b in self.biases)
+
+    @property
+    def signed(self) -> tuple[bool, ...]:
+        """Whether each layer may see negative inputs."""
+        return tuple(self.wiring.signed(step.of) for step in self.wiring.affine)
+
+    @property
+    def inputs(self) -> int:
+        """Numbers in one input."""
+        return self.dims[0]
+
+    @property
+    def outputs(self) -> int:
+        return self.dims[-1]
+
+    @property
+    def wiring(self) -> Wiring:
+        return chain(self.dims)
+
+    @property
     def parameters(self) -> int:
         return sum(w.size for w in self.weights) + sum(b.size for b in self.biases if b is not None)
 
@@ -81,10 +110,10 @@ class Target:
                 digest.update(b.astype("<f8").tobytes())
         return digest.hexdigest()
 
-    def augmented(self, layer: int) -> Floats:
-        """`[d_i, d_{i-1} + 1]` with the bias as last column, or `[d_i, d_{i-1}]` without one."""
-        w, b = self.weights[layer], self.biases[layer]
-        return w if b is None else np.column_stack([w, b])
+    def augmented(self, layer: int, first: int = 0, last: int | None = None) -> Floats:
+        """`[d_i, d_{i-1} + 1]` with the bias as last column, or `[d_i, d_{i-1}]` without one; of
+        columns [first, last) where these are given."""
+        return with_bias(self.weights[layer], self.biases[layer], first, last)
 
     def __call__(self, x: ArrayLike) -> Floats:
         """`[batch, d_0]` → `[batch, d_l]`."""
@@ -110,6 +139,14 @@ class Target:
                     linear.bias.copy_(torch.from_numpy(b.copy()))
             layers.append(linear)
         return nn.Sequential(*layers)
+
+
+def with_bias(matrix: Floats, bias: Floats | None, first: int, last: int | None) -> Floats:
+    """Columns [first, last) of a matrix that a bias, if there is one, is the last column of."""
+    width = matrix.shape[1]
+    part = matrix[:, first : width if last is None else min(last, width)]
+    here = bias is not None and (last is None or last > width)
+    return np.column_stack([part, bias]) if here and bias is not None else part
 
 
 def _array(name: str, value: ArrayLike, ndim: int) -> Floats:

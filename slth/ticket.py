@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 from slth.effective import Effective
 from slth.errors import BadInput
 from slth.kept import Kept, Layers, Run, check, runs
+from slth.network import folded
 from slth.source import Role, Source
+from slth.wiring import Affine
 
 if TYPE_CHECKING:
     from torch import nn
@@ -114,10 +116,12 @@ class Ticket:
                 check(self.source, layer, kept)
 
     def __call__(self, x: ArrayLike) -> Floats:
-        """Evaluate the pruned source on `[batch, d_0]` → `[batch, d_l]`, gadgets merged."""
+        """Evaluate the pruned source on `[batch, inputs]` → `[batch, outputs]`, gadgets merged."""
         x = np.asarray(x, dtype=np.float64)
-        if x.ndim != 2 or x.shape[1] != self.source.dims[0]:
-            raise BadInput("x", f"shape {x.shape}", f"[batch, {self.source.dims[0]}]", "reshape")
+        wiring = self.source.wiring
+        inputs = self.source.inputs(0) if wiring is None else wiring.inputs
+        if x.ndim != 2 or x.shape[1] != inputs:
+            raise BadInput("x", f"shape {x.shape}", f"[batch, {inputs}]", "reshape")
         return self.effective(x)
 
     def runs(self, layer: int) -> Iterable[Run]:
@@ -129,7 +133,7 @@ class Ticket:
         """The merged slopes, derived from seed and mask alone."""
         layers = [merge(self.source, i, self.runs(i)) for i in range(self.source.pairs)]
         positive, negative, bias, slack = zip(*layers, strict=True)
-        return Effective(positive, negative, bias, slack)
+        return Effective(positive, negative, bias, slack, self.source.wiring)
 
     @cached_property
     def used(self) -> tuple[tuple[tuple[Indices, Indices], tuple[Indices, Indices]], ...]:
@@ -164,14 +168,14 @@ class Ticket:
 
     # -- torch -----------------------------------------------------------------------------------
 
-    def module(self, dtype: Any = None, limit: int = MODULE_LIMIT) -> nn.Sequential:
+    def module(self, dtype: Any = None, limit: int = MODULE_LIMIT) -> nn.Module:
         """The *whole* source as a torch module with `weight_orig` and `weight_mask` in every layer.
 
         Conventions of `torch.nn.utils.prune`; dtype float64 unless given (float32 holds every
-        source weight exactly). Raises BadInput where the dense layers need more than `limit` bytes.
+        source weight exactly). A Sequential, or with a wiring a `slth.wired_module.Wired`. Raises
+        BadInput where the dense layers need more than `limit` bytes.
         """
         import torch
-        from torch import nn
 
         dtype = dtype or torch.float64
         need = 3 * self.source.parameters * torch.empty((), dtype=dtype).element_size()
@@ -182,37 +186,52 @@ class Ticket:
                 f"at most limit = {limit} bytes",
                 "raise `limit`, or use compact() for the pruned network",
             )
-        layers: list[nn.Module] = []
-        for i in range(self.source.pairs):
-            layers += [nn.ReLU()] if i else []
-            bias = self.source.bias_vector(i)
-            odd = _linear(self.source.in_matrix(i), bias, dtype)
-            even = _linear(self.source.out_matrix(i), None, dtype)
-            in_mask, bias_mask, out_mask = self._masks(i)
-            _prune(odd, "weight", in_mask)
-            if bias is not None:
-                _prune(odd, "bias", bias_mask)
-            _prune(even, "weight", out_mask)
-            layers += [odd, nn.ReLU(), even]
-        return nn.Sequential(*layers)
+        return self._module(self._whole, dtype)
 
-    def compact(self, dtype: Any = None) -> nn.Sequential:
+    def compact(self, dtype: Any = None) -> nn.Module:
         """The pruned network as people would deploy it: only the neurons that are used."""
         import torch
+
+        return self._module(self._pruned, dtype or torch.float64)
+
+    def _module(
+        self, pair: Callable[[int, Affine | None, Any], tuple[nn.Module, nn.Module]], dtype: Any
+    ) -> nn.Module:
+        """Layer pairs put together with what the wiring has between them."""
         from torch import nn
 
-        dtype = dtype or torch.float64
+        if self.source.wiring is not None:
+            from slth.wired_module import Wired
+
+            steps = self.source.wiring.affine
+            return Wired(self.source.wiring, [pair(step.layer, step, dtype) for step in steps])
         layers: list[nn.Module] = []
         for i in range(self.source.pairs):
-            layers += [nn.ReLU()] if i else []
-            odd, bias, even = self._compact(i)
-            layers += [_linear(odd, bias, dtype), nn.ReLU(), _linear(even, None, dtype)]
+            odd, even = pair(i, None, dtype)
+            layers += [*([nn.ReLU()] if i else []), odd, nn.ReLU(), even]
         return nn.Sequential(*layers)
+
+    def _whole(self, i: int, step: Affine | None, dtype: Any) -> tuple[nn.Module, nn.Module]:
+        """Both layers of a pair with all their weights, and the mask."""
+        bias = self.source.bias_vector(i)
+        odd = _layer(self.source.in_matrix(i), bias, _wide(step), dtype)
+        even = _layer(self.source.out_matrix(i), None, step, dtype)
+        in_mask, bias_mask, out_mask = self._masks(i)
+        _prune(odd, "weight", _shaped(in_mask, _wide(step)))
+        if bias is not None:
+            _prune(odd, "bias", bias_mask)
+        _prune(even, "weight", _shaped(out_mask, step))
+        return odd, even
+
+    def _pruned(self, i: int, step: Affine | None, dtype: Any) -> tuple[nn.Module, nn.Module]:
+        """Both layers of a pair with the neurons that are used."""
+        odd, bias, even = self._compact(i)
+        return _layer(odd, bias, _wide(step), dtype), _layer(even, None, step, dtype)
 
     def _masks(self, layer: int) -> tuple[Floats, Floats, Floats]:
         """Dense masks: in-matrix `[hidden, d]`, bias `[hidden]`, out-matrix `[outputs, hidden]`."""
         source, n = self.source, self.source.n[layer]
-        width, outputs, hidden = source.dims[layer], source.dims[layer + 1], source.hidden(layer)
+        width, outputs, hidden = source.inputs(layer), source.outputs(layer), source.hidden(layer)
         in_mask, bias_mask = np.zeros((hidden, width)), np.zeros(hidden)
         out_mask = np.zeros((outputs, hidden))
         for half, kept in enumerate(self.kept[layer]):
@@ -228,7 +247,7 @@ class Ticket:
 
     def _compact(self, layer: int) -> tuple[Floats, Floats | None, Floats]:
         source = self.source
-        width, outputs = source.dims[layer], source.dims[layer + 1]
+        width, outputs = source.inputs(layer), source.outputs(layer)
         odd, bias, even = [], [], []
         for half, kept in enumerate(self.kept[layer]):
             block, index = self.used[layer][half]
@@ -315,7 +334,7 @@ def _key(source: Source, layer: int, block: Indices, index: Indices) -> Indices:
 def _hidden(source: Source, layer: int, run: Run, half: int) -> Indices:
     """The hidden neurons of a run that some output keeps, as sorted keys."""
     kept = run.halves[half]
-    block = run.first + kept.gadgets // source.dims[layer + 1]
+    block = run.first + kept.gadgets // source.outputs(layer)
     return np.unique(_key(source, layer, block, kept.indices))
 
 
@@ -336,7 +355,7 @@ def kept_sizes(source: Source, layer: int, run: Run) -> tuple[int, int]:
 
 def _in_weights(source: Source, layer: int, half: int, block: Indices, index: Indices) -> Floats:
     """In-weights of scattered neurons, those of block "one" from the hidden bias vector."""
-    one = block == source.dims[layer]
+    one = block == source.inputs(layer)
     u = np.empty(block.size)
     u[~one] = source.entries(layer, Role.IN, half, block[~one], block[~one], index[~one])
     u[one] = source.entries(layer, Role.BIAS, half, block[one], 0, index[one])
@@ -348,7 +367,7 @@ def slopes(source: Source, layer: int, run: Run) -> Layer:
     column more of the slack. The bias is zero unless the run ends in input "one"."""
     from slth.gadget_sums import gadget_sums, lost_bound
 
-    outputs, size = source.dims[layer + 1], run.last - run.first
+    outputs, size = source.outputs(layer), run.last - run.first
     here = np.zeros((4, outputs, size))
     terms = np.zeros(size * outputs, dtype=np.int64)
     for half, kept in enumerate(run.halves):
@@ -360,7 +379,7 @@ def slopes(source: Source, layer: int, run: Run) -> Layer:
         terms += kept.counts
     positive, negative = here[:2]
     slack = lost_bound(here[2:].max(axis=0), terms.reshape(size, outputs).T)
-    if run.last > source.dims[layer]:
+    if run.last > source.inputs(layer):
         return positive[:, :-1], negative[:, :-1], positive[:, -1], slack
     return positive, negative, np.zeros(outputs), np.column_stack([slack, np.zeros(outputs)])
 
@@ -369,7 +388,7 @@ def merge(source: Source, layer: int, runs: Iterable[Run]) -> Layer:
     """Slopes for y ≥ 0 and y < 0, bias, and slack of one layer pair, drawn anew on every core."""
     from slth.threads import in_order
 
-    outputs, width = source.dims[layer + 1], source.dims[layer]
+    outputs, width = source.outputs(layer), source.inputs(layer)
     positive, negative = np.zeros((outputs, width)), np.zeros((outputs, width))
     bias, slack = np.zeros(outputs), np.zeros((outputs, width + 1))
     first = 0
@@ -382,24 +401,47 @@ def merge(source: Source, layer: int, runs: Iterable[Run]) -> Layer:
     return positive, negative, bias, slack
 
 
-def _linear(weight: Floats, bias: Floats | None, dtype: Any) -> nn.Linear:
+def _wide(step: Affine | None) -> Affine | None:
+    """The 1×1 layer before a convolution."""
+    if step is None or step.kernel is None:
+        return None
+    return replace(step, kernel=(1, 1), stride=(1, 1), padding=(0, 0))
+
+
+def _shaped(matrix: Floats, step: Affine | None) -> Floats:
+    """`[outputs · taps, inputs]` as a layer's weight."""
+    if step is None or step.kernel is None:
+        return np.ascontiguousarray(matrix)
+    return folded(replace(step, outputs=len(matrix) // step.taps), matrix)
+
+
+def _layer(matrix: Floats, bias: Floats | None, step: Affine | None, dtype: Any) -> nn.Module:
     import torch
     from torch import nn
 
+    weight, biased = _shaped(matrix, step), bias is not None
     with torch.device("meta"), warnings.catch_warnings():
         # no random numbers for weights that are set right below, and no word on empty layers
         warnings.simplefilter("ignore", UserWarning)
-        layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=dtype)
+        layer: nn.Linear | nn.Conv2d
+        if step is None or step.kernel is None:
+            layer = nn.Linear(weight.shape[1], weight.shape[0], bias=biased, dtype=dtype)
+        else:
+            layer = nn.Conv2d(
+                weight.shape[1], weight.shape[0], step.kernel, step.stride, step.padding,
+                bias=biased, dtype=dtype,
+            )  # fmt: skip
     layer = layer.to_empty(device="cpu")
     with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight)))
+        layer.weight.copy_(torch.from_numpy(weight))
         if bias is not None:
+            assert layer.bias is not None
             layer.bias.copy_(torch.from_numpy(np.ascontiguousarray(bias)))
     layer.requires_grad_(False)
     return layer
 
 
-def _prune(layer: nn.Linear, name: str, mask: Floats) -> None:
+def _prune(layer: nn.Module, name: str, mask: Floats) -> None:
     """Give `layer` the parameters and buffers that torch.nn.utils.prune would."""
     import torch
     from torch.nn.utils import prune

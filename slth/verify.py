@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from slth.domain import from_json
 from slth.errors import BadInput
 from slth.kept import Run
+from slth.network import Network
 from slth.source import Role, Source
 from slth.target import Target
 from slth.threads import in_order
@@ -63,7 +64,7 @@ class Report:
         return {"ok": self.ok, "met": self.met, "checks": [vars(check) for check in self.checks]}
 
 
-def verify(ticket: Ticket, target: Target) -> Report:
+def verify(ticket: Ticket, target: Target | Network) -> Report:
     """Check everything that the ticket claims about this target; `.ok` says whether all is true."""
     checks = list(_identity(ticket, target))
     if all(check.true for check in checks):
@@ -74,20 +75,22 @@ def verify(ticket: Ticket, target: Target) -> Report:
     return Report(tuple(checks), ticket.claim.met)
 
 
-def _identity(ticket: Ticket, target: Target) -> Iterator[Check]:
+def _identity(ticket: Ticket, target: Target | Network) -> Iterator[Check]:
     claim, source = ticket.claim, ticket.source
     yield Check(
         "the claim is about this target",
         claim.target == target.fingerprint,
         f"sha256 {target.fingerprint[:16]}… against {str(claim.target)[:16]}…",
     )
-    fits = source.dims == target.dims and source.bias == tuple(b is not None for b in target.biases)
+    wiring = source.wiring is None or source.wiring == target.wiring
+    plain = source.wiring is not None or isinstance(target, Target)
+    fits = source.links == target.links and source.bias == target.biased and wiring and plain
     yield Check("the source has the target's architecture", fits, f"dims {source.dims}")
     wrong = _unreadable(claim, target)
     yield Check("the claim can be read and speaks of every layer", not wrong, wrong or "it does")
 
 
-def _unreadable(claim: Claim, target: Target) -> str:
+def _unreadable(claim: Claim, target: Target | Network) -> str:
     """What in the claim is not of its kind: a file may hold anything. Empty where all is well."""
     layers = [v for v in (claim.achieved, claim.tolerances) if v is not None]
     if claim.achieved is None or any(len(v) != target.depth for v in layers):
@@ -108,14 +111,14 @@ def _unreadable(claim: Claim, target: Target) -> str:
         dimension = from_json(dict(claim.domain)).dimension
     except (TypeError, ValueError, OverflowError) as error:
         return f"domain: {error}"
-    return "" if dimension == target.dims[0] else f"a domain of dimension {dimension}"
+    return "" if dimension == target.inputs else f"a domain of dimension {dimension}"
 
 
 def _positive(value: Any) -> bool:
     return type(value) in (int, float) and sys.float_info.min < value < sys.float_info.max
 
 
-def _gadgets(ticket: Ticket, target: Target) -> tuple[list[float], list[int]]:
+def _gadgets(ticket: Ticket, target: Target | Network) -> tuple[list[float], list[int]]:
     """For each layer the largest exact error of a gadget, rounded up, and how many miss the
     claimed tolerance."""
     source, claim = ticket.source, ticket.claim
@@ -123,7 +126,9 @@ def _gadgets(ticket: Ticket, target: Target) -> tuple[list[float], list[int]]:
     def of(at: tuple[int, Run]) -> tuple[int, float, int]:
         i, run = at
         eta = math.inf if claim.tolerances is None else claim.tolerances[i]
-        return i, *_run(source, i, run, target, eta, i == 0 or claim.halves == "both")
+        return i, *_run(source, i, run, target, eta, signed[i] or claim.halves == "both")
+
+    signed = target.signed
 
     worst, unmet = [0.0] * source.pairs, [0] * source.pairs
     everything = ((layer, run) for layer in range(source.pairs) for run in ticket.runs(layer))
@@ -134,15 +139,12 @@ def _gadgets(ticket: Ticket, target: Target) -> tuple[list[float], list[int]]:
 
 
 def _run(
-    source: Source, layer: int, run: Run, target: Target, eta: float, both: bool
+    source: Source, layer: int, run: Run, target: Target | Network, eta: float, both: bool
 ) -> tuple[float, int]:
     """The largest exact error of the run's gadgets, rounded up, and how many miss eta."""
-    width, bias = source.dims[layer], target.biases[layer]
-    weights = target.weights[layer][:, run.first : run.last]
-    if bias is not None and run.last > width:
-        weights = np.column_stack([weights, bias])
-    wanted = weights.T.ravel()
-    blocks = run.first + np.arange(wanted.size) // source.dims[layer + 1]
+    width = source.inputs(layer)
+    wanted = target.augmented(layer, run.first, run.last).T.ravel()
+    blocks = run.first + np.arange(wanted.size) // source.outputs(layer)
     largest, missed = 0.0, np.zeros(wanted.size, dtype=bool)
     for sign in (1, -1) if both else (1,):
         gadget, products = _products(source, layer, run, sign)
@@ -196,12 +198,12 @@ def _products(source: Source, layer: int, run: Run, sign: int) -> tuple[Indices,
 
     A neuron with u > 0 answers to y ≥ 0 and one with u < 0 to y < 0, whichever half keeps it.
     """
-    outputs = source.dims[layer + 1]
+    outputs = source.outputs(layer)
     gadgets, values = [], []
     for half, kept in enumerate(run.halves):
         gadget = kept.gadgets
         block = run.first + gadget // outputs
-        one = block == source.dims[layer]
+        one = block == source.inputs(layer)
         u = np.empty(gadget.size)
         for role, part, output in ((Role.IN, ~one, block[~one]), (Role.BIAS, one, 0)):
             u[part] = source.entries(layer, role, half, block[part], output, kept.indices[part])
@@ -215,9 +217,9 @@ def _products(source: Source, layer: int, run: Run, sign: int) -> tuple[Indices,
 
 
 def _claims(
-    ticket: Ticket, target: Target, worst: list[float], unmet: list[int]
+    ticket: Ticket, target: Target | Network, worst: list[float], unmet: list[int]
 ) -> Iterator[Check]:
-    from slth.certify.propagate import propagation
+    from slth.certify import rule_for
 
     claim = ticket.claim
     for layer, (found, claimed) in enumerate(zip(worst, claim.achieved, strict=True)):
@@ -226,7 +228,7 @@ def _claims(
             found <= claimed,
             f"worst exact error {found!r}",
         )
-    rule = propagation(target, from_json(dict(claim.domain)))
+    rule = rule_for(target, from_json(dict(claim.domain)))
     if claim.epsilon is not None:
         total = rule.error_bound(claim.tolerances) if claim.tolerances is not None else math.inf
         close = total <= claim.epsilon * (1 + 1e-9)
@@ -250,7 +252,7 @@ def _claims(
         yield Check(f"{claimed} {name}-weights are kept", claimed == found, f"{found}")
 
 
-def _hypotheses(ticket: Ticket, target: Target) -> Check:
+def _hypotheses(ticket: Ticket, target: Target | Network) -> Check:
     """Whether the claim names every hypothesis of its theorem that target and laws fail."""
     from slth.bounds import facts, law_failures, load
 
@@ -267,14 +269,12 @@ def _hypotheses(ticket: Ticket, target: Target) -> Check:
     return Check(statement, not hidden, hidden[0] if hidden else "no other")
 
 
-def _certificate(ticket: Ticket, target: Target, worst: list[float]) -> Iterator[Check]:
+def _certificate(ticket: Ticket, target: Target | Network, worst: list[float]) -> Iterator[Check]:
     """The stored certificate: its upper bound derived again, its witness evaluated exactly.
 
     seed, restarts and steps say how the witness was found; whoever doubts it need not repeat that.
     """
-    from slth.certify.bounds import upper_bounds
-    from slth.certify.propagate import propagation
-    from slth.certify.rational import error_at
+    from slth.certify import proved_error, rule_for, upper_bounds
 
     try:
         stored = dict(ticket.certificate or {})
@@ -282,13 +282,13 @@ def _certificate(ticket: Ticket, target: Target, worst: list[float]) -> Iterator
         domain = from_json(stored["domain"])
         witness = np.array(stored["witness"], dtype=np.float64)
         parts = {str(k): float(v) for k, v in dict(stored["parts"]).items()}
-        if domain.dimension != target.dims[0] or witness.shape != target.dims[:1]:
-            raise ValueError(f"not about inputs of dimension {target.dims[0]}")
+        if domain.dimension != target.inputs or witness.shape != (target.inputs,):
+            raise ValueError(f"not about inputs of dimension {target.inputs}")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         yield Check("the certificate can be read", False, f"{type(error).__name__}: {error}")
         return
     found = upper_bounds(target, ticket.effective, domain)
-    bounds = {**found.parts, "propagation": propagation(target, domain).error_bound(worst)}
+    bounds = {**found.parts, "propagation": rule_for(target, domain).error_bound(worst)}
     name = min(bounds, key=lambda key: bounds[key])
     # An optimiser finds its multipliers, so another machine's bound may differ in late digits.
     yield Check(
@@ -307,9 +307,7 @@ def _certificate(ticket: Ticket, target: Target, worst: list[float]) -> Iterator
         f"attack {lower!r}, least bound {low!r}",
     )
     inside = domain.contains(witness)
-    reached = error_at(target, ticket.effective, witness) - found.doubt if inside else 0.0
-    if found.doubt:
-        reached = math.nextafter(reached, -math.inf)
+    reached = proved_error(target, ticket.effective, witness, found) if inside else 0.0
     yield Check(
         f"an input with error {lower!r} exists",
         lower <= max(0.0, reached),

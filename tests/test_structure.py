@@ -36,6 +36,7 @@ PLAIN = {"certify", "cli", "collapse", "data", "nets", "stats", "sweep"}
 MAY_DRAW = {
     "slth/source.py": "weights: the one place they come from",
     "slth/certify/attack.py": "starting points of the attack's restarts",
+    "slth/certify/ascent.py": "kinks that the attack goes to",
     "slth/stats/resample.py": "resampling of measured seeds",
     "slth/stats/curves.py": "synthetic curves and resampling for the law fits",
     "slth/pruning/random.py": "random scores, from the seed of the context",

@@ -69,7 +69,7 @@ def dealt(ticket: Any, seed: int) -> Any:
     rng = np.random.default_rng(seed)
     layers = []
     for layer, pair in enumerate(ticket.kept):
-        outputs = ticket.source.dims[layer + 1]
+        outputs = ticket.source.outputs(layer)
         halves = []
         for old in pair:
             blocks = old.counts.size // outputs

@@ -11,8 +11,10 @@ from slth.errors import BadInput
 
 if TYPE_CHECKING:
     from slth.domain import Domain
+    from slth.network import Network
     from slth.source import Source
     from slth.target import Target
+    from slth.wiring import Wiring
 
 # A norm of exactly one, computed with rounding outward, comes out this much larger at most. The
 # explicit theorems pay for it: they bound the error by e^(ε/2) − 1 <= 0.65 ε, not by ε.
@@ -31,6 +33,10 @@ class TargetClass:
     channels, spectral_norms bound the sum of |K_i| over its taps, input channels and output
     channels, and both radii are in the largest absolute pixel.
 
+    pairs: (inputs, outputs · taps) a layer, biases counted as an input, where the layers are no
+    plain stack; then dims only says inputs and, layer by layer, outputs. beyond: sentences on what
+    the architecture has that a stack of layers with ReLU between has not.
+
     heads: >= 1 for a block of that many attention heads with keys of size d_1 = dims[0] and values
     of size d_2 = dims[-1], ||x|| <= input_radius a token; 0 for a ReLU network.
     """
@@ -43,6 +49,8 @@ class TargetClass:
     inner_radius: float = 0.0
     kernels: tuple[int, ...] | None = None
     heads: int = 0
+    pairs: tuple[tuple[int, int], ...] | None = None
+    beyond: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.dims) < 2 or not all(_natural(d) for d in self.dims):
@@ -72,6 +80,8 @@ class TargetClass:
     @property
     def links(self) -> tuple[tuple[int, int], ...]:
         """(inputs, outputs) a layer, the constant input of a bias counted as one."""
+        if self.pairs is not None:
+            return self.pairs
         one = int(self.biases)
         return tuple((a + one, b) for a, b in zip(self.dims[:-1], self.dims[1:], strict=True))
 
@@ -104,7 +114,7 @@ def unit_class(
     return TargetClass(dims, False, (1.0,) * depth, largest, 1.0, 1.0, kernels, heads)
 
 
-def facts(target: Target, domain: Domain) -> TargetClass:
+def facts(target: Target | Network, domain: Domain) -> TargetClass:
     """The constants of the smallest class that holds the target, every norm rounded up.
 
     Raises BadInput when the domain's dimension is not the target's input width.
@@ -112,10 +122,13 @@ def facts(target: Target, domain: Domain) -> TargetClass:
     from slth.certify.propagate import radius_of
     from slth.certify.rounding import spectral_upper
     from slth.domain import Ball
+    from slth.target import Target
 
-    if domain.dimension != target.dims[0]:
-        allowed = f"{target.dims[0]}, the target's input width"
+    if domain.dimension != target.inputs:
+        allowed = f"{target.inputs}, the target's input width"
         raise BadInput("domain", f"dimension {domain.dimension}", allowed, "match the dimensions")
+    if not isinstance(target, Target):
+        return _wired_facts(target, domain)
     if isinstance(domain, Ball):
         inner = domain.radius
     else:
@@ -130,6 +143,44 @@ def facts(target: Target, domain: Domain) -> TargetClass:
         input_radius=radius_of(domain),
         inner_radius=inner,
     )
+
+
+def _wired_facts(target: Network, domain: Domain) -> TargetClass:
+    """Of a network of any wiring: norms are largest row sums over taps, radii in largest pixels."""
+    from slth.certify.rounding import up
+    from slth.domain import Ball
+
+    layers = list(zip(target.wiring.affine, target.weights, target.biases, strict=True))
+    sums = [float(np.abs(w).reshape(len(w), -1).sum(axis=1).max()) for _, w, _ in layers]
+    radius = (
+        domain.radius
+        if isinstance(domain, Ball)
+        else max(float(np.abs(domain.low).max()), float(np.abs(domain.high).max()))
+    )
+    return TargetClass(
+        dims=(target.wiring.shape[0], *(step.outputs for step, _, _ in layers)),
+        biases=any(target.biased),
+        spectral_norms=tuple(up(s, w[0].size) for s, (_, w, _) in zip(sums, layers, strict=True)),
+        max_entries=tuple(float(np.abs(target.augmented(i)).max()) for i in range(target.depth)),
+        input_radius=radius,
+        kernels=tuple(max(step.kernel or (1, 1)) for step, _, _ in layers),
+        pairs=tuple((a + one, b) for (a, b), one in zip(target.links, target.biased, strict=True)),
+        beyond=_beyond(target.wiring),
+    )
+
+
+def _beyond(wiring: Wiring) -> tuple[str, ...]:
+    """What a wiring has besides convolutions, ReLU and pooling."""
+    from slth.wiring import Activation, Add, Flatten
+
+    found = []
+    if any(isinstance(step, Add) for step in wiring.steps):
+        found.append("The theorem's layers form a chain; this target has additions.")
+    if any(isinstance(step, Flatten) for step in wiring.steps) or len(wiring.shape) == 1:
+        found.append("The theorem's layers are convolutions; this target has fully connected ones.")
+    kinds = {step.kind for step in wiring.steps if isinstance(step, Activation)} - {"relu"}
+    found += [f"The theorem's activation is ReLU; this target has {k}." for k in sorted(kinds)]
+    return tuple(found)
 
 
 def architecture_failures(target: TargetClass) -> list[str]:

@@ -84,7 +84,7 @@ class Convolution(Bound):
         return cls(), cls("asymptotic")
 
     def hypotheses(self, target: TargetClass) -> list[str]:
-        failed = []
+        failed = list(target.beyond)
         if target.kernels is None:
             failed.append("The theorem's layers are convolutions; the class gives no kernels.")
         if target.biases:

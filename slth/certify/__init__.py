@@ -1,7 +1,7 @@
 """Certificates: lower <= sup over a domain of ||g(x) - f(x)||_2 <= upper, both proved.
 
-f is a `Target`, g the `Effective` network of a ticket, both as the real functions that their
-float64 weights define. Upper bounds are rounded outward, the attack's value inward.
+f is a `Target` or a `Network`, g the `Effective` network of a ticket, both as the real functions
+that their float64 weights define. Upper bounds are rounded outward, the attack's value inward.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from slth.domain import Ball, Box, Domain, from_json
 from slth.errors import BadInput
 
 if TYPE_CHECKING:
+    from slth.certify.bounds import Upper
+    from slth.certify.coordinates import Coordinates
+    from slth.certify.propagate import Propagation
     from slth.effective import Effective
+    from slth.network import Network
     from slth.target import Target
     from slth.ticket import Ticket
 
@@ -88,8 +92,50 @@ class Certificate:
             ) from error
 
 
+def rule_for(target: Target | Network, domain: Domain) -> Propagation | Coordinates:
+    """What makes an error of the network out of errors of its weights, and tolerances out of ε."""
+    from slth.target import Target
+
+    if isinstance(target, Target):
+        from slth.certify.propagate import propagation
+
+        return propagation(target, domain)
+    from slth.certify.coordinates import coordinates
+
+    return coordinates(target, domain)
+
+
+def upper_bounds(
+    target: Target | Network, effective: Effective, domain: Domain, effort: float = 1.0
+) -> Upper:
+    """Every upper bound on sup ||g - f|| by name, and what the lower bound needs."""
+    from slth.certify import bounds
+    from slth.target import Target
+
+    if isinstance(target, Target):
+        return bounds.upper_bounds(target, effective, domain, effort)
+    from slth.certify.enclosure import enclose, upper_bound
+
+    bound = upper_bound(enclose(target, effective, domain))
+    return bounds.Upper(None, {"coordinates": bound}, 0.0, np.zeros((0, target.inputs)))
+
+
+def proved_error(target: Target | Network, effective: Effective, x: Array, found: Upper) -> float:
+    """At most ||g(x) - f(x)||, every rounding counted."""
+    from slth.target import Target
+
+    if isinstance(target, Target):
+        from slth.certify.rational import error_at
+
+        value = error_at(target, effective, x) - found.doubt
+        return float(np.nextafter(value, -np.inf)) if found.doubt else value
+    from slth.certify.running import proved
+
+    return proved(target, effective, x)
+
+
 def certify(
-    target: Target,
+    target: Target | Network,
     effective: Effective | Ticket,
     domain: Domain,
     *,
@@ -102,14 +148,15 @@ def certify(
     """Bound sup ||g - f||_2 over the domain from both sides.
 
     Upper: the least of interval propagation of the difference, norm propagation, the quadratic
-    bound and a claim for the same domain. Lower: `restarts` ascents of `steps` steps from points
-    drawn with `seed`, the best evaluated exactly. `effort` scales the steps of the quadratic bound,
-    where most of the time goes: less is as sound but looser, and 0 leaves it out. Raises BadInput
-    on NaN, on dimensions that do not agree, and on restarts, steps, seed or effort out of range.
+    bound and a claim for the same domain; of a `Network`, of its coordinates and the claim. Lower:
+    `restarts` ascents of `steps` steps from points drawn with `seed`, the best evaluated exactly.
+    `effort` scales the steps of the quadratic bound, where most of the time goes: less is as sound
+    but looser, and 0 leaves it out. Raises BadInput on NaN, on dimensions that do not agree, and on
+    restarts, steps, seed or effort out of range.
     """
     from threadpoolctl import threadpool_limits
 
-    from slth.certify.bounds import lower_bound, upper_bounds
+    from slth.certify.bounds import lower_bound
 
     for name, value, least in (("restarts", restarts, 1), ("steps", steps, 0), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
@@ -120,8 +167,8 @@ def certify(
         raise BadInput("effort", effort, "a number in [0, 100]", "1 is the default")
     if not isinstance(domain, Box | Ball):
         raise BadInput("domain", type(domain).__name__, "a Box or a Ball", "import slth.domain")
-    if domain.dimension != target.dims[0]:
-        allowed = f"{target.dims[0]}, the target's input width"
+    if domain.dimension != target.inputs:
+        allowed = f"{target.inputs}, the target's input width"
         raise BadInput("domain", f"dimension {domain.dimension}", allowed, "match the dimensions")
     # Matrices of a few hundred rows: threads of the linear algebra cost more than they give, and
     # on busy cores a hundred times more.
@@ -138,4 +185,4 @@ def certify(
     return Certificate(domain, lower, upper, tuple(float(v) for v in witness), parts)
 
 
-__all__ = ["Certificate", "Claim", "certify"]
+__all__ = ["Certificate", "Claim", "certify", "proved_error", "rule_for", "upper_bounds"]

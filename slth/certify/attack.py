@@ -97,7 +97,7 @@ def attack(
 ) -> Array:
     """Points of the domain, best first, `[restarts, d_0]`; `starts` replace the first of them."""
     rng = np.random.default_rng(seed)
-    x = _starts(domain, rng, restarts)
+    x = random_starts(domain, rng, restarts)
     if starts is not None and len(starts):
         count = min(len(starts), restarts)
         x[:count] = domain.project(starts[:count])
@@ -112,12 +112,12 @@ def attack(
         if step == polish:
             x, value, length = best.copy(), best_value.copy(), np.full((restarts, 1), STALLED)
             slope = _gradient(diff, x, _forward(diff, x))
-        trial = _move(domain, x, slope, length)
+        trial = move(domain, x, slope, length)
         stalled = np.flatnonzero(length[:, 0] < STALLED) if step < polish else np.zeros(0, int)
         if len(stalled):
-            base = _bases(rng, best, best_value, stalled)
+            base = bases(rng, best, best_value, stalled)
             kinks = rng.random(len(stalled)) < KINKS
-            trial[stalled] = _kick(domain, rng, base)
+            trial[stalled] = kick(domain, rng, base)
             trial[stalled[kinks]] = domain.project(_to_kink(diff, rng, base[kinks]))
         tape = _forward(diff, trial)
         reached = _size(tape.output, unit)
@@ -137,14 +137,14 @@ def _size(output: Array, unit: float) -> Array:
     return np.asarray(np.linalg.norm(output / unit, axis=1))
 
 
-def _bases(rng: np.random.Generator, best: Array, value: Array, stalled: Indices) -> Array:
+def bases(rng: np.random.Generator, best: Array, value: Array, stalled: Indices) -> Array:
     """Where stalled restarts hop from: their own best points, or the best points of all."""
     leaders = np.argsort(-value, kind="stable")[: max(1, len(value) // 8)]
     follow = rng.random(len(stalled)) < 0.5
     return np.asarray(best[np.where(follow, rng.choice(leaders, len(stalled)), stalled)])
 
 
-def _kick(domain: Domain, rng: np.random.Generator, base: Array) -> Array:
+def kick(domain: Domain, rng: np.random.Generator, base: Array) -> Array:
     """Random neighbours: some coordinates at ends of the box, or a small step inside the ball."""
     kick = KICK * rng.random((len(base), 1))
     if isinstance(domain, Ball):
@@ -185,7 +185,7 @@ def _to_kink(diff: Difference, rng: np.random.Generator, base: Array) -> Array:
     return np.asarray(base - slope * gap[:, None])
 
 
-def _move(domain: Domain, x: Array, gradient: Array, length: Array) -> Array:
+def move(domain: Domain, x: Array, gradient: Array, length: Array) -> Array:
     if isinstance(domain, Ball):
         size = np.linalg.norm(gradient, axis=1, keepdims=True)
         return domain.project(x + gradient * (length * domain.radius / np.where(size > 0, size, 1)))
@@ -194,7 +194,7 @@ def _move(domain: Domain, x: Array, gradient: Array, length: Array) -> Array:
     return domain.project(x + gradient * width * (length / np.where(size > 0, size, 1.0)))
 
 
-def _starts(domain: Domain, rng: np.random.Generator, restarts: int) -> Array:
+def random_starts(domain: Domain, rng: np.random.Generator, restarts: int) -> Array:
     """Random points: on the sphere, or half vertices of the box and half points inside it."""
     if isinstance(domain, Ball):
         x = rng.standard_normal((restarts, domain.dimension))

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from slth.certify import proved_error
 from slth.certify.attack import attack
 from slth.certify.difference import Difference, difference
 from slth.certify.interval import interval_bound, layer_ranges
 from slth.certify.norm import doubt_bound, norm_propagation
 from slth.certify.propagate import radius_of
 from slth.certify.quadratic import quadratic_bound
-from slth.certify.rational import error_at
 from slth.certify.rounding import up
 from slth.domain import Ball, Domain
 from slth.effective import Effective
 from slth.errors import BadInput
+from slth.network import Network
 from slth.target import Target
 
 Array = NDArray[np.float64]
@@ -32,7 +33,7 @@ LARGEST_BITS = 400
 class Upper:
     """Upper bounds by name, what they were computed from, and points worth attacking from."""
 
-    difference: Difference
+    difference: Difference | None
     parts: dict[str, float]
     doubt: float
     starts: Array
@@ -76,7 +77,7 @@ def _check_range(diff: Difference, domain: Domain) -> None:
 
 
 def lower_bound(
-    target: Target,
+    target: Target | Network,
     effective: Effective,
     domain: Domain,
     upper: Upper,
@@ -86,16 +87,23 @@ def lower_bound(
     steps: int,
 ) -> tuple[float, Array]:
     """A proved lower bound and the point that proves it."""
-    points = attack(
-        upper.difference, domain, seed=seed, restarts=restarts, steps=steps, starts=upper.starts
-    )
+    if upper.difference is None:
+        from slth.certify import ascent
+
+        assert isinstance(target, Network)
+        points = ascent.attack(
+            target.values, effective.values, target.wiring, domain,
+            seed=seed, restarts=restarts, steps=steps,
+        )  # fmt: skip
+    else:
+        points = attack(
+            upper.difference, domain, seed=seed, restarts=restarts, steps=steps, starts=upper.starts
+        )
     # The ascent ranks points in float64, which near a kink is less sure than the exact error.
     inside = [_inside(point, domain) for point in points[:FINALISTS]]
-    values = [error_at(target, effective, point) for point in inside]
+    values = [proved_error(target, effective, point, upper) for point in inside]
     best = int(np.argmax(values))
-    value = values[best] - upper.doubt
-    lower = float(np.nextafter(value, -np.inf)) if upper.doubt else value
-    return max(0.0, lower), inside[best]
+    return max(0.0, values[best]), inside[best]
 
 
 def _inside(point: Array, domain: Domain) -> Array:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from slth.errors import BadInput
 
 if TYPE_CHECKING:
+    from slth.network import Network
     from slth.source import Source
     from slth.target import Target
     from slth.ticket import Ticket
@@ -26,14 +27,20 @@ class Construction(ABC):
     """A way to find a ticket; subclasses are final frozen dataclasses, fields are options."""
 
     @abstractmethod
-    def build(self, target: Target, source: Source, progress: Progress | None = None) -> Ticket:
+    def build(
+        self, target: Target | Network, source: Source, progress: Progress | None = None
+    ) -> Ticket:
         """A ticket of `source` for `target`, with its claim; the source is never redrawn.
 
         A source too narrow for the tolerance still gives a ticket: its claim says what it misses.
         """
 
     def build_resumable(
-        self, target: Target, source: Source, folder: Path, progress: Progress | None = None
+        self,
+        target: Target | Network,
+        source: Source,
+        folder: Path,
+        progress: Progress | None = None,
     ) -> Ticket:
         """The same ticket, with what is found on the way kept in `folder` against interruptions.
 
@@ -42,18 +49,28 @@ class Construction(ABC):
         """
         return self.build(target, source, progress)
 
-    def source_for(self, target: Target, seed: int, n: int | None = None, **laws: Any) -> Source:
-        """A source of the right architecture with n neurons a half in every layer pair.
+    def source_for(
+        self,
+        target: Target | Network,
+        seed: int,
+        n: int | tuple[int, ...] | None = None,
+        **laws: Any,
+    ) -> Source:
+        """A source of the right architecture with n neurons a half in every layer pair (or one n
+        for each).
 
         It sees the target's class constants, never its weights. A construction whose theorem says
         how wide the source must be overrides this and may be called without n.
         """
         from slth.source import Source
+        from slth.target import Target
 
         if n is None:
             raise BadInput("n", "none", "neurons a half", "give n")
-        bias = tuple(b is not None for b in target.biases)
-        return Source(target.dims, (n,) * target.depth, bias, seed, **laws)
+        each = n if isinstance(n, tuple) else (n,) * target.depth
+        if isinstance(target, Target):
+            return Source(target.dims, each, target.biased, seed, **laws)
+        return Source(target.links, each, target.biased, seed, wiring=target.wiring, **laws)
 
 
 def discard(ticket: Ticket) -> None:

@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 
 import slth
 from slth.bounds import TargetClass, facts, law_failures
-from slth.certify.propagate import class_propagation, propagation
+from slth.certify import rule_for
+from slth.certify.propagate import class_propagation
 from slth.construct import Construction, Progress
 from slth.construct._pieces import PIECE, Piece, pieces, search
-from slth.domain import Ball, Domain
+from slth.domain import Ball, Box, Domain
 from slth.effective import layer_errors
 from slth.errors import BadInput
 from slth.kept import Kept, Run, runs
+from slth.network import Network
 from slth.source import Source
 from slth.target import Target
 from slth.threads import in_order
@@ -126,11 +128,21 @@ class GadgetConstruction(Construction):
         """Neurons a half and layer that the explicit theorem asks for at these tolerances."""
         raise BadInput("n", "none", "a number: this construction cites no width", "give n")
 
-    def region(self, target: Target) -> Domain:
-        """The domain of the claim."""
-        return self.domain if self.domain is not None else Ball(1.0, target.dims[0])
+    def region(self, target: Target | Network) -> Domain:
+        """The domain of the claim: by default the unit ball, or for images pixels in [0, 1]."""
+        if self.domain is not None:
+            return self.domain
+        if len(target.wiring.shape) == 1:
+            return Ball(1.0, target.inputs)
+        return Box(np.zeros(target.inputs), np.ones(target.inputs))
 
-    def source_for(self, target: Target, seed: int, n: int | None = None, **laws: Any) -> Source:
+    def source_for(
+        self,
+        target: Target | Network,
+        seed: int,
+        n: int | tuple[int, ...] | None = None,
+        **laws: Any,
+    ) -> Source:
         """A source of the right architecture with n neurons a half, or as many as the theorem asks.
 
         Architecture and law depend on the target's widths, norms and domain only (class constants
@@ -146,10 +158,9 @@ class GadgetConstruction(Construction):
             )
         if n is not None:
             return super().source_for(target, seed, n, **laws)
-        bias = tuple(b is not None for b in target.biases)
-        return Source(target.dims, self.width(target), bias, seed, **laws)
+        return super().source_for(target, seed, self.width(target), **laws)
 
-    def width(self, target: Target) -> tuple[int, ...]:
+    def width(self, target: Target | Network) -> tuple[int, ...]:
         """The explicit theorem's n a layer at (epsilon, delta); BadInput beyond any scan."""
         constants = facts(target, self.region(target))
         etas = self._class_tolerances(target, constants)
@@ -165,32 +176,43 @@ class GadgetConstruction(Construction):
             )
         return tuple(int(n) for n in asked)
 
-    def tolerances(self, target: Target, domain: Domain) -> tuple[float, ...] | None:
+    def tolerances(self, target: Target | Network, domain: Domain) -> tuple[float, ...] | None:
         """Per-weight tolerances, a layer each; None where the best is wanted."""
         if self.tolerance is not None:
             return (self.tolerance,) * target.depth
         if self.epsilon is None:
             return None
-        own = propagation(target, domain).tolerances(self.epsilon)
+        own = rule_for(target, domain).tolerances(self.epsilon)
+        if not isinstance(target, Target):
+            return own  # which norms and ranges alone decide
         shared = self._class_tolerances(target, facts(target, domain))
         assert shared is not None
         # never tighter than what `width` was computed for, which may not see single weights
         return own if all(a >= b for a, b in zip(own, shared, strict=True)) else shared
 
-    def _class_tolerances(self, target: Target, constants: TargetClass) -> tuple[float, ...] | None:
+    def _class_tolerances(
+        self, target: Target | Network, constants: TargetClass
+    ) -> tuple[float, ...] | None:
         """Tolerances that serve every target of the class as well."""
         if self.tolerance is not None:
             return (self.tolerance,) * target.depth
         if self.epsilon is None:
             return None
-        biased = [b is not None for b in target.biases]
-        return class_propagation(constants, biased).tolerances(self.epsilon)
+        if not isinstance(target, Target):
+            return rule_for(target, self.region(target)).tolerances(self.epsilon)
+        return class_propagation(constants, target.biased).tolerances(self.epsilon)
 
-    def build(self, target: Target, source: Source, progress: Progress | None = None) -> Ticket:
+    def build(
+        self, target: Target | Network, source: Source, progress: Progress | None = None
+    ) -> Ticket:
         return self._build(target, source, None, progress)
 
     def build_resumable(
-        self, target: Target, source: Source, folder: Path, progress: Progress | None = None
+        self,
+        target: Target | Network,
+        source: Source,
+        folder: Path,
+        progress: Progress | None = None,
     ) -> Ticket:
         """As `build`, to the last bit, with every finished piece in `folder`.
 
@@ -200,15 +222,23 @@ class GadgetConstruction(Construction):
         return self._build(target, source, Path(folder), progress)
 
     def _build(
-        self, target: Target, source: Source, folder: Path | None, progress: Progress | None
+        self,
+        target: Target | Network,
+        source: Source,
+        folder: Path | None,
+        progress: Progress | None,
     ) -> Ticket:
         given: object = target
-        if not isinstance(given, Target):
+        if not isinstance(given, Target | Network):
             remedy = "slth.from_module(model) reads a torch model"
-            raise BadInput("target", type(given).__name__, "a slth.Target", remedy)
-        if source.dims != target.dims:
-            raise BadInput("source", f"dims {source.dims}", f"{target.dims}", "match the target")
-        if source.bias != tuple(b is not None for b in target.biases):
+            raise BadInput("target", type(given).__name__, "a slth.Target or Network", remedy)
+        wiring = None if isinstance(target, Target) else target.wiring
+        if source.links != target.links or source.wiring not in (None, wiring):
+            raise BadInput("source", f"dims {source.dims}", f"{target.links}", "match the target")
+        if source.wiring is None and wiring is not None:
+            remedy = "use construction.source_for"
+            raise BadInput("source", "a stack of fully connected layers", "the wiring", remedy)
+        if source.bias != target.biased:
             raise BadInput(
                 "source", f"bias {source.bias}", "as in the target", "use construction.source_for"
             )
@@ -216,10 +246,7 @@ class GadgetConstruction(Construction):
         etas = self.tolerances(target, domain)
 
         def find(piece: Piece, threads: int) -> Kept:
-            weights, bias = target.weights[piece.layer].T, target.biases[piece.layer]
-            wanted = weights[piece.first : piece.last]
-            if bias is not None and piece.last > len(weights):
-                wanted = np.vstack([wanted, bias])
+            wanted = target.augmented(piece.layer, piece.first, piece.last).T
             eta = None if etas is None else etas[piece.layer]
             half = Half(
                 source, piece.layer, piece.half, np.ascontiguousarray(wanted), eta,
@@ -228,7 +255,9 @@ class GadgetConstruction(Construction):
             return self.find(half)
 
         def absent(layer: int, half: int) -> bool:
-            return half == 1 and layer > 0 and self.halves == "needed"
+            return half == 1 and not signed[layer] and self.halves == "needed"
+
+        signed = target.signed
 
         todo = pieces(source, absent)
         identity = self._identity(target, source, etas)
@@ -236,7 +265,7 @@ class GadgetConstruction(Construction):
         return self._claim(target, source, kept, domain, etas)
 
     def _identity(
-        self, target: Target, source: Source, etas: tuple[float, ...] | None
+        self, target: Target | Network, source: Source, etas: tuple[float, ...] | None
     ) -> dict[str, Any]:
         """Everything that the mask depends on."""
         return {
@@ -260,7 +289,7 @@ class GadgetConstruction(Construction):
 
     def _claim(
         self,
-        target: Target,
+        target: Target | Network,
         source: Source,
         kept: Sequence[tuple[Kept, Kept]],
         domain: Domain,
@@ -307,24 +336,19 @@ def measured(
     claim: Claim,
     source: Source,
     kept: Sequence[tuple[Kept, Kept]],
-    target: Target,
+    target: Target | Network,
     domain: Domain,
 ) -> Claim:
     """The claim with the numbers that the mask itself gives, some blocks in memory at a time."""
 
     def of(at: tuple[int, Run]) -> tuple[int, float, int, int, int]:
         i, run = at
-        weights, bias = target.weights[i], target.biases[i]
-        part = slopes(source, i, run)
-        errors = layer_errors(
-            part,
-            weights[:, run.first : run.last],
-            bias if run.last > weights.shape[1] else None,
-            i == 0 or claim.halves == "both",
-        )
+        wanted = target.augmented(i, run.first, run.last)
+        errors = layer_errors(slopes(source, i, run), wanted, signed[i] or claim.halves == "both")
         missed = 0 if claim.tolerances is None else int((errors > claim.tolerances[i]).sum())
         return i, float(errors.max()), missed, *kept_sizes(source, i, run)
 
+    signed = target.signed
     achieved, unmet, into, out = [0.0] * source.pairs, 0, 0, 0
     everything = ((i, run) for i in range(source.pairs) for run in runs(kept, source, i))
     for i, worst, missed, odd, even in in_order(of, everything):
@@ -333,7 +357,7 @@ def measured(
     return replace(
         claim,
         achieved=tuple(achieved),
-        error_bound=propagation(target, domain).error_bound(tuple(achieved)),
+        error_bound=rule_for(target, domain).error_bound(tuple(achieved)),
         unmet=unmet,
         kept_in=into,
         kept_out=out,

@@ -47,7 +47,7 @@ def pieces(source: Source, absent: Callable[[int, int], bool]) -> list[Piece]:
     found = []
     for layer in range(source.pairs):
         for half in (0, 1):
-            blocks = source.blocks(layer) if half == 0 else source.dims[layer]
+            blocks = source.blocks(layer) if half == 0 else source.inputs(layer)
             if not absent(layer, half):
                 found += [Piece(layer, half, *span) for span in spans(source, layer, blocks)]
     return found
@@ -55,7 +55,7 @@ def pieces(source: Source, absent: Callable[[int, int], bool]) -> list[Piece]:
 
 def spans(source: Source, layer: int, blocks: int) -> list[tuple[int, int]]:
     """The first so many blocks of a layer in runs of PIECE gadgets."""
-    step = max(1, PIECE // source.dims[layer + 1])
+    step = max(1, PIECE // source.outputs(layer))
     return [(first, min(first + step, blocks)) for first in range(0, blocks, step)]
 
 
@@ -143,7 +143,7 @@ class Assembled(Layers):
         self._todo = {(p.layer, p.half, p.first): p for p in todo}
 
     def runs(self, layer: int, most: int = SPAN) -> Iterator[Run]:
-        outputs, blocks = self.source.dims[layer + 1], self.source.blocks(layer)
+        outputs, blocks = self.source.outputs(layer), self.source.blocks(layer)
         for first, last in spans(self.source, layer, blocks):
             a, b = (self._half(layer, half, first, last) for half in (0, 1))
             yield from cut((a, b), outputs, first, most)
@@ -153,7 +153,7 @@ class Assembled(Layers):
         piece = self._todo.get((layer, half, first))
         found = [self.shelf.get(piece)] if piece is not None else []
         missing = last - (first if piece is None else piece.last)
-        kept = Kept.joined([*found, Kept.nothing(missing * self.source.dims[layer + 1])])
+        kept = Kept.joined([*found, Kept.nothing(missing * self.source.outputs(layer))])
         check(self.source, layer, kept, last - first)
         return kept
 
@@ -171,7 +171,7 @@ def search(
     find: a piece and the threads it may use. identity: what the result depends on, as JSON.
     """
     shelf: Shelf = InMemory() if folder is None else _opened(folder, identity, source)
-    size = {p: (p.last - p.first) * source.dims[p.layer + 1] for p in todo}
+    size = {p: (p.last - p.first) * source.outputs(p.layer) for p in todo}
     total = sum(size.values())
     left = [p for p in todo if not shelf.has(p)]
     done = total - sum(size[p] for p in left)

@@ -16,8 +16,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from slth.bounds import TargetClass
+from slth.bounds import Bound, TargetClass
 from slth.bounds import pensia as bound
+from slth.bounds.convolution import Convolution
 from slth.construct._gadgets import CHUNK, GadgetConstruction, Half
 from slth.errors import BadInput
 from slth.kept import Kept
@@ -156,10 +157,17 @@ class Pensia(GadgetConstruction):
         return FirstHit(threads=half.threads)
 
     def theorem(self, facts: TargetClass) -> tuple[str, list[str]]:
-        return "pensia", bound.Pensia().hypotheses(facts)
+        return diamond_theorem("pensia", bound.Pensia(), facts)
 
     def theorem_n(self, facts: TargetClass, etas: tuple[float, ...], delta: float) -> list[float]:
         return [float(n) for n in bound.block_sizes(facts, etas, delta)]
+
+
+def diamond_theorem(name: str, own: Bound, facts: TargetClass) -> tuple[str, list[str]]:
+    """A theorem on fully connected targets, or for images da Cunha et al.'s on convolutions."""
+    if facts.kernels is None:
+        return name, own.hypotheses(facts)
+    return "convolution", Convolution().hypotheses(facts)
 
 
 def products(half: Half, width: int, start: int, stop: int) -> NDArray[np.float64]:

@@ -1,13 +1,17 @@
-"""Masks on disk: what is damaged is found, what is there is exact, and depth costs no memory."""
+"""Masks on disk: what is damaged is found, what is there is exact, and depth costs no memory; other
+processes may read along."""
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import math
 import os
+import pickle
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from fractions import Fraction
@@ -17,8 +21,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from slth import mask_file
 from slth.construct.pensia import Pensia
 from slth.errors import BadInput
+from slth.kept import runs
 from slth.laws import Normal, Rademacher, SignedHyperbolic, Uniform
 from slth.source import Role
 from slth.target import Target
@@ -253,3 +259,112 @@ def test_a_header_that_says_it_is_huge_makes_no_room_for_itself(tmp_path: Path) 
         part.write(b"{}")
     with pytest.raises(BadInput, match=r"huge\.npz"):
         load(path)
+
+
+def rewritten(path: Path, dims: list[int], count: int) -> None:
+    """The ticket as one of a single layer of these widths: `count` kept in each of its gadgets,
+    none of their indices there."""
+    with zipfile.ZipFile(path) as archive, archive.open("header.npy") as part:
+        header = json.loads(mask_file.text(part))
+    header["source"] |= {"dims": dims, "n": [100], "bias": [False]}
+    content = json.dumps(header).encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with mask_file.writing(archive, "header", np.uint8, len(content)) as part:
+            part.write(content)
+        for half in (0, 1):
+            with mask_file.writing(archive, f"count_0_{half}", np.int8, math.prod(dims)) as part:
+                part.write(bytes([count]) * min(math.prod(dims), 10**6))
+            with mask_file.writing(archive, f"index_0_{half}", np.int8, 10**12):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("dims", "count", "said"),
+    [([1, 10**9], 0, "1000000000 entries in one of its 1 blocks"),
+     ([2, 200_000], 90, "36000000 entries in one of its 2 blocks")],
+)  # fmt: skip
+def test_a_block_that_says_it_is_huge_is_refused_before_room_is_made(
+    path: Path, dims: list[int], count: int, said: str
+) -> None:
+    rewritten(path, dims, count)
+    assert path.stat().st_size < 10_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match=said):
+            load(path)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_could_not_be_loaded_is_not_saved(ticket: Ticket, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    largest = max(
+        sum(half.indices.size for half in run.halves)
+        for i in range(3)
+        for run in mask_file.runs(ticket.kept, ticket.source, i, 1)
+    )
+    monkeypatch.setattr(mask_file, "SPAN", 1)
+    monkeypatch.setattr(mask_file, "runs", lambda mask, source, i: runs(mask, source, i, 1))
+    monkeypatch.setattr(mask_file, "BLOCK", largest)
+    ticket.save(tmp_path / "fits.npz")
+    assert load(tmp_path / "fits.npz").kept_out == ticket.kept_out
+    monkeypatch.setattr(mask_file, "BLOCK", largest - 1)
+    with pytest.raises(BadInput, match=f"{largest} entries in one of its"):
+        ticket.save(tmp_path / "too_large.npz")
+    assert not (tmp_path / "too_large.npz").exists()
+    with pytest.raises(BadInput, match=f"{largest} entries in one of its"):
+        load(tmp_path / "fits.npz")
+
+
+# -- other processes -------------------------------------------------------------------------------
+
+
+def test_a_pickled_ticket_is_read_from_the_same_file_or_refused(  # type: ignore[no-untyped-def]
+    path, target, ticket, monkeypatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    found = load(path.name)
+    packed = pickle.dumps(found)
+    assert len(packed) < path.stat().st_size + 2000
+    monkeypatch.chdir("/")
+    again = pickle.loads(packed)
+    assert verify(again, target).ok
+    assert again.kept_out == ticket.kept_out
+    assert verify(pickle.loads(pickle.dumps(again)), target).ok
+    assert copy.deepcopy(again).kept_in == ticket.kept_in
+    other = Pensia().build(target, Pensia().source_for(target, 2, 12))
+    other.save(path)
+    with pytest.raises(BadInput, match="another file than was pickled"):
+        pickle.loads(packed)
+    path.write_bytes(b"PK")
+    with pytest.raises(BadInput, match="BadZipFile"):
+        pickle.loads(packed)
+    os.unlink(path)
+    with pytest.raises(BadInput, match="FileNotFoundError"):
+        pickle.loads(packed)
+    assert verify(found, target).ok  # which holds the file open
+    gc.collect()  # a file left open would warn here
+
+
+FORKED = """
+import os, sys
+from slth.ticket import load
+found = load(sys.argv[1])
+half = found.kept.runs(0, 1)
+next(half)
+child = os.fork()
+for _ in range(40):
+    assert sum(kept.indices.size for layer in found.kept for kept in layer) == int(sys.argv[2])
+assert sum(1 for _ in half) == int(sys.argv[3])
+if child == 0:
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_reads_at_the_same_time(ticket: Ticket, path: Path) -> None:
+    kept = sum(half.indices.size for layer in ticket.kept for half in layer)
+    code = [sys.executable, "-c", FORKED, str(path), str(kept), str(ticket.source.blocks(0) - 1)]
+    done = subprocess.run(code, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

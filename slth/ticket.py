@@ -441,6 +441,10 @@ def _layer(matrix: Floats, bias: Floats | None, step: Affine | None, dtype: Any)
     return layer
 
 
+def _linear(matrix: Floats, bias: Floats | None, dtype: Any) -> nn.Module:
+    return _layer(matrix, bias, None, dtype)
+
+
 def _prune(layer: nn.Module, name: str, mask: Floats) -> None:
     """Give `layer` the parameters and buffers that torch.nn.utils.prune would."""
     import torch

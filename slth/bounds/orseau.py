@@ -43,6 +43,7 @@ from slth.bounds import (
     Statement,
     TargetClass,
     architecture_failures,
+    check_delta,
 )
 
 BASE = 1.5
@@ -57,6 +58,31 @@ def log_weight_tolerance(target: TargetClass, errors: Floats) -> Floats:
     cost = 1 + math.log(depth) + 1.5 * math.log(widest) + inputs + sum(max(0.0, g) for g in gains)
     limit: Floats = np.minimum(np.log(errors) - cost, -math.log(depth * widest))
     return limit
+
+
+def interval_count(largest: float, tolerance: float) -> int:
+    """k: the intervals by which greedy leaves at most `tolerance` of a weight up to `largest`."""
+    digits = (math.log(max(largest, 1e-300)) - math.log(tolerance)) / math.log(BASE)
+    return int(_intervals(np.array(digits)))
+
+
+def block_sizes(target: TargetClass, k: int, delta: float) -> tuple[int, ...]:
+    """M_i: with probability >= 1 − δ no category of k intervals lacks a neuron, in any layer, for
+    any input and output, with either sign of u."""
+    return tuple(int(m) for m in _neurons(target, np.array(float(k)), check_delta(delta)))
+
+
+def _intervals(digits: Floats) -> Floats:
+    count: Floats = np.maximum(1.0, np.ceil(digits * (1 + MARGIN)))
+    return count
+
+
+def _neurons(target: TargetClass, k: Floats, delta: float) -> Floats:
+    a, b = (np.array(side, dtype=np.float64) for side in zip(*target.links, strict=True))
+    k = k[..., None]
+    count = 8 * k * (np.log(4 * k * target.depth * a * b) - math.log(delta))
+    result: Floats = np.ceil(count * (1 + MARGIN))
+    return result
 
 
 @final
@@ -100,15 +126,12 @@ class Orseau(Bound):
         return architecture_failures(target)
 
     def _values(self, target: TargetClass, errors: Floats, delta: float) -> Floats:
-        depth, risk = target.depth, -math.log(delta)
         digits = (self._log_largest(target) - log_weight_tolerance(target, errors)) / math.log(BASE)
-        a, b = (np.array(side, dtype=np.float64) for side in zip(*target.links, strict=True))
         if self.form == "derived":
-            k = np.maximum(1.0, np.ceil(digits * (1 + MARGIN)))[..., None]
-            count = 8 * k * (np.log(4 * k * depth * a * b) + risk)
-        else:
-            k = np.maximum(1.0, digits + math.log(3, BASE))[..., None]
-            count = 16 * k * (b + np.log(2 * depth * a * k) + risk)
+            return _neurons(target, _intervals(digits), delta)
+        a, b = (np.array(side, dtype=np.float64) for side in zip(*target.links, strict=True))
+        k = np.maximum(1.0, digits + math.log(3, BASE))[..., None]
+        count = 16 * k * (b + np.log(2 * target.depth * a * k) - math.log(delta))
         result: Floats = np.ceil(count * (1 + MARGIN))
         return result
 

@@ -14,29 +14,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slth.errors import BadInput
-from slth.target import SUPPORTED, Target, from_module
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from slth.network import Network
+    from slth.target import Target
 
-def read(spec: str, state: str | None = None) -> Target:
+
+def read(
+    spec: str, state: str | None = None, shape: tuple[int, ...] | None = None
+) -> Target | Network:
     """The target that `spec` names: `model.pt`, `module.py:factory` with a state-dict file, or one
     of the built-in targets `digits`, `digits-untouched`.
 
-    Raises BadInput on files that are missing, damaged, or hold anything but tensors and supported
-    layers.
+    shape: of one input, which a model that begins with a convolution does not say. Raises BadInput
+    on files that are missing, damaged, or hold anything but tensors and supported layers.
     """
+    from slth.tracing import target
+
     if spec in ("digits", "digits-untouched"):
         from slth.nets import digits
 
         return digits.load() if spec == "digits" else digits.load_untouched()
-    path, _, factory = spec.partition(".py:")
-    if factory:
-        return from_module(from_factory(Path(path + ".py"), factory, state))
-    if state is not None:
-        raise BadInput("state", state, "none with a model file", "give module.py:factory with it")
-    return from_module(_load_sequential(Path(spec)))
+    return target(read_module(spec, state).eval(), shape)
 
 
 MODULES = (
@@ -69,20 +70,6 @@ def read_module(spec: str, state: str | None = None) -> nn.Module:
             spec,
             f"a {type(model).__name__}",
             GENERAL,
-            "torch.save the Sequential itself, or give module.py:factory and the state dict",
-        )
-    return model
-
-
-def _load_sequential(path: Path) -> nn.Module:
-    from torch import nn
-
-    model = _unpickle(path, (nn.Sequential, nn.Linear, nn.ReLU, nn.Flatten, nn.Identity))
-    if not isinstance(model, nn.Sequential):
-        raise BadInput(
-            str(path),
-            f"a {type(model).__name__}",
-            SUPPORTED,
             "torch.save the Sequential itself, or give module.py:factory and the state dict",
         )
     return model
@@ -122,7 +109,7 @@ _DAMAGE = (  # what a foreign or damaged file raises in torch's reader
 )
 
 
-def _unpickle(path: Path, allowed: tuple[type, ...], layers: str = SUPPORTED) -> Any:
+def _unpickle(path: Path, allowed: tuple[type, ...], layers: str = GENERAL) -> Any:
     import torch
 
     if not path.is_file():

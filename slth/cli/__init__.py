@@ -22,9 +22,10 @@ Start with:  slth ticket digits --n 40
              slth verify ticket.npz --target digits
 """
 MODEL = (
-    "a file of a torch.nn.Sequential of Linear and ReLU, module.py:factory (with --state for its "
-    "weights), or one of the built-in networks `digits` and `digits-untouched`"
+    "a file of a torch.nn.Sequential, module.py:factory (with --state for its weights), or one of "
+    "the built-in networks `digits` and `digits-untouched`"
 )
+SHAPE = click.option("--shape", help="Of one input, where a convolution comes first: 1,28,28.")
 
 
 class Front(click.Group):
@@ -213,10 +214,15 @@ def solve(
 @main.command(cls=PluginCommand, choosers=(CONSTRUCTION, LAW))
 @click.argument("model")
 @click.option("--state", help="State dict for module.py:factory.")
+@SHAPE
 @click.option("--n", type=int, help="Neurons a half and input. [default: what the theorem asks]")
 @click.option("--seed", type=int, default=0, show_default=True, help="The source's seed.")
-@click.option("--ball", type=float, help="Claim for inputs of this norm at most. [default: 1]")
-@click.option("--box", type=(float, float), metavar="LOW HIGH", help="Claim for this box instead.")
+@click.option(
+    "--ball", type=float, help="Claim for inputs of this norm. [default: 1; of images none]"
+)
+@click.option(
+    "--box", type=(float, float), metavar="LOW HIGH", help="For this box. [default: of images 0 1]"
+)
 @click.option(
     "--restarts", type=click.IntRange(1), default=64, show_default=True, help="Of the attack."
 )
@@ -234,6 +240,7 @@ def solve(
 def ticket(
     model: str,
     state: str | None,
+    shape: str | None,
     n: int | None,
     seed: int,
     ball: float | None,
@@ -247,9 +254,10 @@ def ticket(
 ) -> int:
     """Find a subnetwork of a random network that computes nearly what MODEL computes.
 
-    MODEL is a file of a torch.nn.Sequential of Linear and ReLU, module.py:factory, or one of the
-    built-in networks `digits` and `digits-untouched`. The ticket is certified (its error over the
-    ball or box is bounded from above and attacked from below) and saved. Give --n, or --epsilon and
+    MODEL is a file of a torch.nn.Sequential, module.py:factory, or one of the built-in networks
+    `digits` and `digits-untouched`: fully connected and convolutional layers, BatchNorm, pooling,
+    residual additions, ReLU and other activations. The ticket is certified (its error over the ball
+    or box is bounded from above and attacked from below) and saved. Give --n, or --epsilon and
     --delta for the width the theorem asks for. Exit status 3 when some gadget misses the tolerance
     that epsilon asks of it, however small the certified error; the ticket is saved all the same.
 
@@ -263,7 +271,7 @@ def ticket(
     from slth.construct import discard
 
     inputs.check_output(out)
-    target = inputs.target(model, state)
+    target = inputs.target(model, state, inputs.shape(shape))
     make = inputs.construction(construction, inputs.domain(target, ball, box))
     source = inputs.source(make, target, n, seed, law())
     with show.bar("building", counted=True) as progress:
@@ -291,8 +299,9 @@ def ticket(
 @click.argument("path")
 @click.option("--target", "model", metavar="MODEL", required=True, help=f"The network: {MODEL}.")
 @click.option("--state", help="State dict for module.py:factory.")
+@SHAPE
 @as_json
-def verify(path: str, model: str, state: str | None, as_json: bool) -> int:
+def verify(path: str, model: str, state: str | None, shape: str | None, as_json: bool) -> int:
     """Check everything that the ticket in the file PATH claims, trusting nothing in it.
 
     Every kept weight is drawn anew from the seed, every subset sum is added up in exact arithmetic,
@@ -306,7 +315,7 @@ def verify(path: str, model: str, state: str | None, as_json: bool) -> int:
     from slth.verify import verify as check
 
     held = inputs.ticket(path)
-    target = inputs.target(model, state)
+    target = inputs.target(model, state, inputs.shape(shape))
     with show.bar("verifying"):
         report = check(held, target)
     found = {"ticket": path, **report.to_json()}
@@ -425,12 +434,12 @@ def prune_command(
     \b
     Example:  slth prune mlp:784,300,100,10 --method synflow --compression 1000
     """
-    from slth.cli import collapse, inputs, prune, show
+    from slth.cli import inputs, prune, show
     from slth.pruning import prune as run
 
     inputs.check_output(out)
     saliency = method()
-    module, size = prune.model(model, state, collapse.shape(shape), classes, seed)
+    module, size = prune.model(model, state, inputs.shape(shape), classes, seed)
     module = prune.place(module, device)
     context = prune.context(module, saliency, size, data, per_class, seed)
     with show.bar("pruning", counted=True) as progress:
@@ -516,10 +525,10 @@ def collapse_command(
     \b
     Example:  slth collapse --arch mlp:784,300,100,10 --methods random,magnitude,synflow
     """
-    from slth.cli import collapse, show
+    from slth.cli import collapse, inputs, show
     from slth.collapse.diagram import Setting
 
-    setting = Setting(arch, collapse.shape(shape), classes, init, data, per_class, steps, device)
+    setting = Setting(arch, inputs.shape(shape), classes, init, data, per_class, steps, device)
     folder = out or Path("out", "collapse", arch.replace(":", "-").replace(",", "-"))
     found = collapse.run(setting, methods, seeds, compressions, workers, folder, not as_json)
     show.show_json(found) if as_json else collapse.show(found)

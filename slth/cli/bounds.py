@@ -49,10 +49,16 @@ def target_class(
         return unit_class(*widths, entries=entries, kernels=sides, heads=heads)  # type: ignore[arg-type]
     from slth.cli import inputs
     from slth.domain import Ball
+    from slth.target import Target
 
     if kernels is not None or heads:
         raise click.UsageError("--kernels and --heads go with --dims")
     target = inputs.target(model, state)
+    if not isinstance(target, Target):
+        allowed = "a stack of Linear and ReLU"
+        raise BadInput(
+            "--model", model, allowed, "give --dims and --kernels of a convolutional one"
+        )
     over = inputs.domain(target, ball, box) or Ball(1.0, target.dims[0])
     return bounds.facts(target, over)
 

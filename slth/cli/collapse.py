@@ -19,16 +19,6 @@ NAME = "collapse"
 WHOLE, SMALL = (10, 2), (3, 1)
 
 
-def shape(text: str | None) -> tuple[int, ...] | None:
-    """`3,64,64` as a shape."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise BadInput("--shape", text, "whole numbers", "write 3,64,64") from None
-
-
 def methods(text: str) -> tuple[str, ...]:
     """Saliencies by name, each once; the panel has no room for more than seven."""
     from slth.pruning import saliencies

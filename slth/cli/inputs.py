@@ -17,12 +17,23 @@ if TYPE_CHECKING:
     from slth.construct import Construction
     from slth.domain import Domain
     from slth.laws import Law
+    from slth.network import Network
     from slth.source import Source
     from slth.target import Target
     from slth.ticket import Ticket
 
 
-def target(model: str, state: str | None) -> Target:
+def shape(text: str | None) -> tuple[int, ...] | None:
+    """`3,64,64` as a shape."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise BadInput("--shape", text, "whole numbers", "write 3,64,64") from None
+
+
+def target(model: str, state: str | None, size: tuple[int, ...] | None = None) -> Target | Network:
     """The network to approximate; what a damaged file or a user's factory raises is BadInput."""
     import warnings
 
@@ -31,14 +42,14 @@ def target(model: str, state: str | None) -> Target:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of pickles that it then refuses
-            return models.read(model, state)
+            return models.read(model, state, size)
     except (BadInput, OSError, MemoryError):
         raise
     except Exception as error:
         raise BadInput(
             "MODEL",
             f"{type(error).__name__} while reading {model}: {error}",
-            "a Sequential of Linear and ReLU saved by torch.save, or a factory that returns one",
+            "a Sequential saved by torch.save, or a factory that returns a module",
             "save the model anew, or run the factory by itself to see where it fails",
         ) from error
 
@@ -57,7 +68,9 @@ def ticket(path: str) -> Ticket:
         ) from error
 
 
-def domain(target: Target, ball: float | None, box: tuple[float, float] | None) -> Domain | None:
+def domain(
+    target: Target | Network, ball: float | None, box: tuple[float, float] | None
+) -> Domain | None:
     import numpy as np
 
     from slth.domain import Ball, Box
@@ -65,8 +78,8 @@ def domain(target: Target, ball: float | None, box: tuple[float, float] | None) 
     if ball is not None and box is not None:
         raise click.UsageError("--ball and --box: give one of them", click.get_current_context())
     if box is not None:
-        return Box(np.full(target.dims[0], box[0]), np.full(target.dims[0], box[1]))
-    return None if ball is None else Ball(ball, target.dims[0])
+        return Box(np.full(target.inputs, box[0]), np.full(target.inputs, box[1]))
+    return None if ball is None else Ball(ball, target.inputs)
 
 
 def construction(make: Any, domain: Domain | None) -> Construction:
@@ -82,11 +95,13 @@ def construction(make: Any, domain: Domain | None) -> Construction:
     return built
 
 
-def source(make: Construction, target: Target, n: int | None, seed: int, law: Law) -> Source:
+def source(
+    make: Construction, target: Target | Network, n: int | None, seed: int, law: Law
+) -> Source:
     return make.source_for(target, seed, n, law=law)
 
 
-def certified(ticket: Ticket, target: Target, restarts: int, steps: int) -> Ticket:
+def certified(ticket: Ticket, target: Target | Network, restarts: int, steps: int) -> Ticket:
     """The ticket with its certificate, which says how its witness was found."""
     from slth.certify import Claim, certify
     from slth.domain import from_json

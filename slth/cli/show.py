@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from slth.construct import Construction, Progress
+    from slth.network import Network
     from slth.subsetsum import Solution
     from slth.target import Target
     from slth.ticket import Ticket
@@ -104,7 +105,9 @@ def show_solution(facts: Mapping[str, Any]) -> None:
 # -- tickets ---------------------------------------------------------------------------------------
 
 
-def ticket(found: Ticket, target: Target, make: Construction, path: str) -> dict[str, Any]:
+def ticket(
+    found: Ticket, target: Target | Network, make: Construction, path: str
+) -> dict[str, Any]:
     claim, source = found.claim, found.source
     assert found.certificate is not None
     asked = _asked(make, found, target)
@@ -122,11 +125,12 @@ def ticket(found: Ticket, target: Target, make: Construction, path: str) -> dict
         "delta": claim.delta,
         "met": claim.met,
         "unmet_gadgets": claim.unmet,
-        "gadgets": sum(2 * w.size for w in target.weights)
-        + sum(b.size for b in target.biases if b is not None),
+        "gadgets": sum(2 * a * b for a, b in target.links)
+        + sum(b for (_, b), one in zip(target.links, target.biased, strict=True) if one),
         "domain": dict(claim.domain),
         "source": {
             **source.to_json(),
+            "links": [list(link) for link in source.links],
             "parameters": source.parameters,
             "hidden": [source.hidden(i) for i in range(source.pairs)],
         },
@@ -143,7 +147,7 @@ def ticket(found: Ticket, target: Target, make: Construction, path: str) -> dict
     }
 
 
-def _asked(make: Any, found: Ticket, target: Target) -> list[float] | None:
+def _asked(make: Any, found: Ticket, target: Target | Network) -> list[float] | None:
     """Neurons a half and layer that the theorem asks for at the ticket's (epsilon, delta)."""
     from slth.bounds import facts
     from slth.domain import from_json
@@ -178,7 +182,7 @@ def show_ticket(facts: Mapping[str, Any]) -> None:
     layers = _table("layer", "n a half", "theorem's n", "tolerance", "worst weight", "hidden")
     for i, achieved in enumerate(facts["achieved"]):
         layers.add_row(
-            f"{source['dims'][i]} → {source['dims'][i + 1]}",
+            "{} → {}".format(*source["links"][i]),
             str(source["n"][i]),
             "–" if theorem["n_asked"] is None else f"{theorem['n_asked'][i]:.6g}",
             "–" if facts["tolerances"] is None else f"{facts['tolerances'][i]:.3g}",

@@ -65,7 +65,9 @@ VARIANTS = [
 
 
 LISTED = {type(c).__module__.rsplit(".", 1)[-1] for c, _ in VARIANTS}
-VARIANTS += [(load_construction(n)(), 200) for n in constructions() if n not in LISTED]
+UNLISTED = [load_construction(n) for n in constructions() if n not in LISTED]
+# layered stacks (tests/test_layered.py) are another kind of source, and of ticket
+VARIANTS += [(make(), 200) for make in UNLISTED if issubclass(make, GadgetConstruction)]
 
 
 def exact_slopes(ticket: Ticket, layer: int) -> tuple[list, list]:  # type: ignore[type-arg]

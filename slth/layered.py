@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,26 @@ class LayeredSource:
         return len(self.widths) - 1
 
     @property
+    def pairs(self) -> int:
+        """Layers of the target, as a gadget source's pairs of layers are."""
+        return len(self.ends)
+
+    @property
+    def links(self) -> tuple[tuple[int, int], ...]:
+        """(inputs, outputs) of every layer of the target."""
+        return tuple(pairwise(self.dims))
+
+    @property
+    def n(self) -> tuple[int, ...]:
+        """Copies of an output, a target layer each."""
+        return self.copies
+
+    def hidden(self, layer: int) -> int:
+        """The most neurons in a hidden layer of those that hold this layer of the target."""
+        first = self.ends[layer - 1] if layer else -1
+        return max(self.widths[first + 2 : self.ends[layer] + 1], default=0)
+
+    @property
     def parameters(self) -> int:
         """Random weights and biases in the whole stack, all of them prunable."""
         ends = zip(self.widths[:-1], self.widths[1:], self.bias, strict=True)
@@ -146,15 +167,16 @@ class LayeredSource:
     # -- identity ----------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
-        names = ("widths", "bias", "scales", "dims", "ends", "copies")
+        names = ("widths", "bias", "scales", "dims", "ends", "n")
         lists = {name: list(getattr(self, name)) for name in names}
         return {**lists, "seed": self.seed, "law": self.law.to_json()}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> LayeredSource:
-        names = ("widths", "bias", "scales", "dims", "ends", "copies")
+        names = ("widths", "bias", "scales", "dims", "ends")
         lists = {name: tuple(data[name]) for name in names}
-        return LayeredSource(seed=data["seed"], law=from_json(data["law"]), **lists)
+        law, copies = from_json(data["law"]), tuple(data["n"])
+        return LayeredSource(seed=data["seed"], law=law, copies=copies, **lists)
 
 
 def _power_of_two(value: float) -> bool:

@@ -105,6 +105,7 @@ def test_entries_are_those_of_the_whole_matrices_and_of_any_wider_stack() -> Non
     drawn = np.concatenate([small.matrix(t).ravel() / small.scales[t] for t in range(3)])
     assert np.unique(drawn).size == drawn.size
     assert small.parameters == 3 * 7 + 7 + 7 * 5 + 5 * 2 + 2
+    assert [small.hidden(i) for i in range(small.pairs)] == [0, 0, 0]  # every layer is an end
     assert LayeredSource.from_json(json.loads(json.dumps(small.to_json()))) == small
 
 
@@ -256,6 +257,10 @@ def test_links_counted_are_at_least_those_that_any_target_asks_for(routing: str)
         copies = 3
         source = make.source_for(target, 0, copies)
         assert source.widths == layout.widths(stages, copies, routing)  # type: ignore[arg-type]
+        inner = [1, *(end + 2 for end in source.ends)]  # after the inputs, and after each end
+        assert [source.hidden(i) for i in range(source.pairs)] == [
+            max(source.widths[a : b - 1], default=0) for a, b in pairwise(inner)
+        ]
         assert source.layers == 1 + sum(s.digits for s in stages) == 1 + bits * len(stages)
         asked = _asked(make, target, source)
         counted = layout.links(stages, copies, routing)  # type: ignore[arg-type]
@@ -659,7 +664,7 @@ def test_units_divide() -> None:
         (lambda t: Binary(bits=3).source_for(t, 0), "delta"),
         (lambda t: Binary(bits=3).source_for(t, 0, 0), "copies"),
         (lambda t: Binary(bits=3).source_for(t, 0, 2.0), "copies"),  # type: ignore[arg-type]
-        (lambda t: Binary(bits=3).source_for(t, 0, 5, law=Uniform()), "rademacher"),
+        (lambda t: Binary(bits=3).source_for(t, 0, 5, law=Normal()), "Rademacher"),
         (lambda t: Binary(epsilon=1e-30).source_for(t, 0, 5), "binary digits"),
         (lambda t: Binary(bits=3).build(t, LayeredSource((3, 5, 2), 0)), "source_for"),
         (lambda t: Binary(bits=3).build("net", LayeredSource((3, 5, 2), 0)), "target"),  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ from slth.construct._digits import Search
 from slth.domain import Ball, Domain
 from slth.errors import BadInput
 from slth.kept import Kept
-from slth.laws import Rademacher
+from slth.laws import Rademacher, Uniform
 from slth.layered import LayeredSource
 from slth.layered_ticket import LayeredTicket
 from slth.target import Target
@@ -85,13 +85,14 @@ class Binary(Construction):
     ) -> LayeredSource:
         """A stack with n copies of every value, or as many as the theorem asks for at delta.
 
-        It depends on the target's widths, norms, largest entries and domain only. Raises BadInput
-        without n and delta, without bits and epsilon, and for other laws than ±1.
+        It depends on the target's widths, norms, largest entries and domain only. U[−1, 1], every
+        source's default, counts as no law given. Raises BadInput without n and delta, without bits
+        and epsilon, and for other laws than ±1.
         """
-        law = laws.pop("law", None) or Rademacher()
-        if laws or law != Rademacher():
-            got = ", ".join([law.name, *laws]) if hasattr(law, "name") else law
-            raise BadInput("law", got, "rademacher: weights ±1", "leave the law out")
+        law = laws.pop("law", Rademacher())
+        if laws or law not in (Rademacher(), Uniform()):
+            got = next(iter(laws.values()), law)
+            raise BadInput("law", got, "Rademacher: weights ±1", "leave the law out")
         stages, bits = self._layers(target)
         if n is None:
             if self.delta is None:
@@ -105,7 +106,7 @@ class Binary(Construction):
         for stage, end, begin, f in zip(stages, ends, [0, *ends], bits, strict=False):
             scales[end], ones[begin] = 2.0**-f, stage.bias
         architecture = (tuple(ones), tuple(scales), target.dims, tuple(ends), (n,) * len(ends))
-        return LayeredSource(widths, seed, law, *architecture)
+        return LayeredSource(widths, seed, Rademacher(), *architecture)
 
     def theorem_n(self, target: TargetClass, etas: tuple[float, ...], delta: float) -> list[float]:
         """Copies that the explicit theorem asks for, the same for every layer."""
@@ -155,7 +156,7 @@ class Binary(Construction):
         """All layers of the stack, sought; its `missed` links are what the theorem is about."""
         stages, bits = self._layers(target)
         copies = source.copies[-1]
-        if source != self.source_for(target, source.seed, copies, law=source.law):
+        if source != self.source_for(target, source.seed, copies):
             got = f"widths {source.widths}"
             raise BadInput("source", got, "one made for this target", "use source_for")
         search = Search(source, stages, copies, self.routing, progress)

@@ -1,4 +1,4 @@
-"""Training any module, or what a mask leaves of it: float32 on any device, what is pruned stays 0."""
+"""Training a module, or what a mask leaves of it: float32, on any device; pruned weights stay 0."""
 
 from __future__ import annotations
 

@@ -290,6 +290,7 @@ ASKED: dict[str, set[str] | None] = {  # None: about targets of another kind
     "MultiPrize": UNIT,
     "Orseau": {"biases", "heads", "kernels"},
     "Pensia": UNIT,
+    "Quantised": {"heads", "kernels"},
     "RandomSparse(form='diamond'": UNIT,
     "RandomSparse(form='copies'": {"heads", "kernels"},
     "RandomSparse(form='asymptotic'": {"heads", "kernels"},

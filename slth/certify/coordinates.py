@@ -3,83 +3,104 @@
 With E the distance of a layer's input, in the largest coordinate, from the target's, its output is
 off by at most (gain + η·fan)·E + η·sum: gain is the largest row sum of |W| over taps and inputs,
 sum the largest Σ|y| that a row sees over the domain, fan how many numbers that are, and η the
-per-weight error. Activations multiply E by their Lipschitz constant, additions add. The same
-pixel by pixel, for errors that are known, is `enclosure`.
+per-weight error. Beside it goes the same in Euclidean norms, and each sharpens the other.
+Activations multiply E by their Lipschitz constant, additions add. The same pixel by pixel, for
+errors that are known, is `enclosure`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from slth.certify.enclosure import enclose, outward
-from slth.certify.rounding import up
+from slth.certify.enclosure import (
+    enclose,
+    operator_norm,
+    outward,
+    overlap,
+    parts_of,
+    pooled_norm,
+)
+from slth.certify.rounding import frobenius_upper, up
 from slth.domain import Ball, Domain
 from slth.errors import BadInput
 from slth.network import Network, affine
-from slth.wiring import LIPSCHITZ, Activation, Add, Affine, Wiring
+from slth.wiring import LIPSCHITZ, Activation, Add, Affine, Pool, Wiring
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """gains, sums, fans: of each layer; a bias counts in `sums` by its taps."""
+    """gains, sums, fans: of each layer; a bias counts in `sums` by its taps. norms, spreads,
+    widths: the same in Euclidean norms, where η moves a layer's norm by η·width at most."""
 
     wiring: Wiring
     gains: tuple[float, ...]
     sums: tuple[float, ...]
-    fans: tuple[int, ...]
+    fans: tuple[float, ...]
+    norms: tuple[float, ...]
+    spreads: tuple[float, ...]
+    widths: tuple[float, ...]
 
     def error_bound(self, etas: tuple[float, ...] | list[float]) -> float:
         """On the Euclidean norm of the output's difference, for per-weight errors of each layer."""
         if len(etas) != len(self.gains) or not all(0 <= eta < np.inf for eta in etas):
             allowed = f"{len(self.gains)} finite numbers >= 0, one a layer"
             raise BadInput("etas", list(etas), allowed, "pass one tolerance a layer")
-        return self._bound(list(etas))
+        return self._bound(etas, etas)
 
     def tolerances(self, epsilon: float) -> tuple[float, ...]:
         """Per-weight tolerances of which each layer adds about the same to a bound of ε."""
         if not (np.isfinite(epsilon) and epsilon > 0):
             raise BadInput("epsilon", epsilon, "a finite number > 0", "choose a tolerance")
-        shares = [1 / max(self._alone(i), 1e-300) for i in range(len(self.gains))]
+        layers = range(len(self.gains))
+        none = [0.0] * len(layers)
+        alone = (self._bound(none, [float(i == layer) for i in layers]) for layer in layers)
+        shares = [1 / max(bound, 1e-300) for bound in alone]
         low, high = 0.0, epsilon
-        while self._bound([high * s for s in shares]) <= epsilon:
+        while self._even(high, shares) <= epsilon:
             low, high = high, 2 * high
         for _ in range(60):
             middle = (low + high) / 2
-            if self._bound([middle * s for s in shares]) <= epsilon:
-                low = middle
-            else:
-                high = middle
+            low, high = (middle, high) if self._even(middle, shares) <= epsilon else (low, middle)
         found = tuple(low * share for share in shares)
         if not (min(found) > 0 and self.error_bound(found) <= epsilon):
             allowed = "a tolerance float64 can split"
             raise BadInput("epsilon", epsilon, allowed, "rescale the target")
         return found
 
-    def _alone(self, layer: int) -> float:
-        """What a unit of η in this layer alone adds, to first order."""
-        own = [float(i == layer) * s for i, s in enumerate(self.sums)]
-        return self._walk(list(self.gains), own)
+    def _even(self, size: float, shares: list[float]) -> float:
+        etas = [size * share for share in shares]
+        return self._bound(etas, etas)
 
-    def _bound(self, etas: list[float]) -> float:
-        layers = zip(self.gains, etas, self.fans, self.sums, strict=True)
-        gains = [up(g + eta * fan, 3) for g, eta, fan, _ in layers]
-        return self._walk(gains, [eta * s for eta, s in zip(etas, self.sums, strict=True)])
-
-    def _walk(self, gains: list[float], own: list[float]) -> float:
-        found = [0.0]
-        for step in self.wiring.steps:
-            given = found[step.of]
+    def _bound(self, moved: Sequence[float], fresh: Sequence[float]) -> float:
+        """Where weights that are off by `moved` amplify and weights off by `fresh` add."""
+        found = [(0.0, 0.0)]  # distance of the largest coordinate, and in Euclidean norm
+        for step, shape in zip(self.wiring.steps, self.wiring.shapes[1:], strict=True):
+            most, far = found[step.of]
             if isinstance(step, Affine):
-                given = gains[step.layer] * given + own[step.layer]
+                i = step.layer
+                most = (self.gains[i] + moved[i] * self.fans[i]) * most + fresh[i] * self.sums[i]
+                norm = self.norms[i] + moved[i] * self.widths[i]
+                norm *= 2**0.5 if self.wiring.signed(step.of) else 1.0
+                far = norm * far + fresh[i] * self.spreads[i]
             elif isinstance(step, Activation):
-                given = LIPSCHITZ[step.kind] * given
+                most, far = (LIPSCHITZ[step.kind] * e for e in (most, far))
             elif isinstance(step, Add):
-                given = given + found[step.other]
-            found.append(up(given, 5) if given else 0.0)
-        return up(found[-1] * float(np.sqrt(self.wiring.outputs)), 3) if found[-1] else 0.0
+                most, far = (a + b for a, b in zip((most, far), found[step.other], strict=True))
+            elif isinstance(step, Pool):
+                far *= pooled_norm(step)
+            most, far = (up(e, 9) if e else 0.0 for e in (most, far))
+            far = min(far, up(most * math.prod(shape) ** 0.5, 3)) if most else 0.0
+            found.append((min(most, far), far))
+        return found[-1][1]
 
 
 def coordinates(target: Network, domain: Domain) -> Coordinates:
@@ -88,17 +109,26 @@ def coordinates(target: Network, domain: Domain) -> Coordinates:
         allowed = f"{target.inputs}, the target's input width"
         raise BadInput("domain", f"dimension {domain.dimension}", allowed, "match the dimensions")
     enclosures = enclose(target, None, domain)
-    gains, sums, fans = [], [], []
-    for step, weight, bias in zip(target.wiring.affine, target.weights, target.biases, strict=True):
-        terms, one = step.inputs * step.taps, 0 if bias is None else step.taps
-        size = enclosures[step.of].size
-        ones = torch.ones(1, step.inputs, *(step.kernel or ()), dtype=torch.float64)
-        narrow = replace(step, outputs=1)
-        total = float(outward(affine(narrow, size, ones, None), terms).max())
-        if isinstance(domain, Ball) and step.of == 0:  # |x|₁ ≤ √d ‖x‖
-            total = min(total, up(domain.radius * float(np.sqrt(terms)), 4))
-        rows = np.abs(weight).reshape(len(weight), -1).sum(axis=1)
-        gains.append(up(float(rows.max()), terms))
-        sums.append(up(total + one, 1))
-        fans.append(terms)
-    return Coordinates(target.wiring, tuple(gains), tuple(sums), tuple(fans))
+    rows = [_layer(target, step, enclosures[step.of].size, domain) for step in target.wiring.affine]
+    return Coordinates(target.wiring, *zip(*rows, strict=True))
+
+
+def _layer(target: Network, step: Affine, size: Tensor, domain: Domain) -> tuple[float, ...]:
+    """gain, sum, fan, norm, spread and width of one layer."""
+    matrix, _ = parts_of(target, step)
+    terms, one = step.inputs * step.taps, step.taps if target.biased[step.layer] else 0
+    ones = torch.ones(1, step.inputs, *(step.kernel or ()), dtype=torch.float64)
+    totals = outward(affine(replace(step, outputs=1), size, ones, None) + one, terms + 1)
+    if isinstance(domain, Ball) and step.of == 0 and step.kernel is None:  # |x|₁ ≤ √d ‖x‖
+        totals = totals.clamp(max=up(domain.radius * float(np.sqrt(terms)) + one, 4))
+    rows = np.abs(target.weights[step.layer]).reshape(step.outputs, -1).sum(axis=1)
+    spread = frobenius_upper(totals.flatten().numpy()) * step.outputs**0.5
+    windows = 1 if step.kernel is None else overlap(step)
+    return (
+        up(float(rows.max()), terms),
+        float(totals.max()),
+        float(terms),
+        operator_norm(step, matrix),
+        up(spread, 3),
+        up(float(windows * step.outputs * terms) ** 0.5, 3),
+    )

@@ -8,8 +8,10 @@ the ticket g within a distance e of it. Behind a layer with slopes P for y ≥ 0
 where S is the larger of |P| and |Q|, the Lipschitz constant of each gadget, or |P| where neither
 network sees negative inputs. Sums of absolute values over taps and channels are what the max-norm
 inequality ‖K ∗ X‖_max ≤ ‖K‖₁ ‖X‖_max of da Cunha et al. (2022) says, here with the ranges that each
-pixel really has. An activation multiplies e by its Lipschitz constant, averages average
-it, windows take the largest, additions add it.
+pixel really has. An activation multiplies e by its Lipschitz constant, averages average it, windows
+take the largest, additions add it. Beside it goes the Euclidean distance of the whole value,
+E ← ‖(P, Q)‖₂ E + ‖fresh errors‖₂, and each bound sharpens the other: row sums serve few inputs
+best, spectral norms many.
 
 Everything is evaluated in float64 and rounded outward: a sum of k products is off by at most
 (k + 2)·2^−52 times the sum of their sizes, and so is its bound.
@@ -17,6 +19,7 @@ Everything is evaluated in float64 and rounded outward: a sum of k products is o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from slth.certify.rounding import ULP, frobenius_upper
+from slth.certify.rounding import ULP, frobenius_upper, spectral_upper, up
 from slth.domain import Ball, Domain
 from slth.effective import Effective, _distance
 from slth.network import Network, affine, constant, folded
@@ -40,45 +43,84 @@ TINY = 2.0**-1000  # pays for underflow
 
 @dataclass(frozen=True, eq=False)
 class Enclosure:
-    """Of one value: its range in f, `[1, *shape]`, and how far g's is from f's at most."""
+    """Of one value: its range in f, `[1, *shape]`, and how far g's is from f's at most; length and
+    distance: bounds on the Euclidean norms of f's value and of the difference."""
 
     low: Tensor
     high: Tensor
     error: Tensor
+    length: float = float("inf")
+    distance: float = float("inf")
 
     @property
     def size(self) -> Tensor:
         """Bounds on |value| in f."""
         return torch.maximum(self.low.abs(), self.high.abs())
 
+    def joined(self) -> Enclosure:
+        """The same, either bound sharpened by the other: |v_k| ≤ ‖v‖ ≤ (Σ v_k²)^½."""
+        length = min(self.length, _norm(self.size))
+        distance = min(self.distance, _norm(self.error))
+        low, high = self.low.clamp(min=-length), self.high.clamp(max=length)
+        return Enclosure(low, high, self.error.clamp(max=distance), length, distance)
+
 
 def enclose(target: Network, effective: Effective | None, domain: Domain) -> list[Enclosure]:
     """Every value of the wiring over the domain; with no ticket, its distance is zero."""
     wiring = target.wiring
     start = _start(wiring, domain)
-    found = [Enclosure(*start, torch.zeros_like(start[0]))]
+    radius = domain.radius if isinstance(domain, Ball) else float("inf")
+    found = [Enclosure(*start, torch.zeros_like(start[0]), radius, 0.0).joined()]
     with torch.no_grad():
         for step in wiring.steps:
             given = found[step.of]
             if isinstance(step, Affine):
-                radius = domain.radius if isinstance(domain, Ball) and step.of == 0 else None
-                found.append(_affine(target, effective, step, given, radius))
+                here = domain.radius if isinstance(domain, Ball) and step.of == 0 else None
+                made = _affine(target, effective, step, given, here)
             elif isinstance(step, Activation):
-                found.append(_activation(step, given))
+                made = _activation(step, given)
             elif isinstance(step, Add):
-                found.append(_added(given, found[step.other]))
+                made = _added(given, found[step.other])
             elif isinstance(step, Flatten):
-                parts = (given.low, given.high, given.error)
-                found.append(Enclosure(*(part.flatten(1) for part in parts)))
+                low, high, error = (v.flatten(1) for v in (given.low, given.high, given.error))
+                made = Enclosure(low, high, error, given.length, given.distance)
             else:
-                found.append(_pooled(step, given))
+                made = _pooled(step, given)
+            found.append(made.joined())
     return found
 
 
 def upper_bound(enclosures: list[Enclosure]) -> float:
     """On the Euclidean norm of the output's difference."""
-    error = enclosures[-1].error.flatten().numpy()
-    return float(frobenius_upper(error)) if np.isfinite(error).all() else float("inf")
+    return enclosures[-1].distance
+
+
+def operator_norm(step: Affine, matrix: Array) -> float:
+    """A bound on ‖y ↦ K ∗ y‖₂ for K as `[outputs · taps, inputs]`; of a matrix its spectral norm.
+
+    A tap is a matrix times a shift, so the norm is at most the sum of the taps' norms. A pixel lies
+    in r windows at most, so the patches are √r times as long as the image; and the outputs, each a
+    sum over the taps, at most √taps times as long as all the taps' parts. The least of the three.
+    """
+    if step.kernel is None:
+        return spectral_upper(matrix)
+    taps = matrix.reshape(step.outputs, step.taps, step.inputs)
+    by_tap = [spectral_upper(np.ascontiguousarray(taps[:, t])) for t in range(step.taps)]
+    total = up(float(sum(by_tap)), step.taps)
+    by_patch = spectral_upper(taps.reshape(step.outputs, -1)) * overlap(step) ** 0.5
+    by_part = spectral_upper(matrix) * step.taps**0.5
+    return min(total, up(by_patch, 3), up(by_part, 3))
+
+
+def overlap(step: Affine | Pool) -> int:
+    """How many windows a pixel lies in at most."""
+    assert step.kernel is not None
+    return math.prod(-(-k // s) for k, s in zip(step.kernel, step.stride, strict=True))
+
+
+def _norm(value: Tensor) -> float:
+    flat = value.flatten().numpy()
+    return float(frobenius_upper(flat)) if np.isfinite(flat).all() else float("inf")
 
 
 def _start(wiring: Wiring, domain: Domain) -> tuple[Tensor, Tensor]:
@@ -116,10 +158,14 @@ def _affine(
         reach = outward(affine(step, half, weight.abs(), None), terms)
     reach = reach + terms * 4 * ULP * size + TINY
     low, high = centre - reach, centre + reach
+    matrix, column = parts_of(target, step)
+    norm = operator_norm(step, matrix)
+    shift = _norm(constant(step, given.low, torch.from_numpy(column)).abs().expand_as(low))
+    length = up(norm * given.length + shift * (1 + step.taps * 4 * ULP), 3)
     if effective is None:
-        return Enclosure(low, high, torch.zeros_like(low))
-    error = _layer_error(target, effective, step, given, radius, terms)
-    return Enclosure(low, high, error)
+        return Enclosure(low, high, torch.zeros_like(low), length, 0.0)
+    error, distance = _layer_error(target, effective, step, given, radius, terms, norm)
+    return Enclosure(low, high, error, length, distance)
 
 
 def _layer_error(
@@ -129,8 +175,9 @@ def _layer_error(
     given: Enclosure,
     radius: float | None,
     terms: int,
-) -> Tensor:
-    """The bound at the head of this file."""
+    norm: float,
+) -> tuple[Tensor, float]:
+    """The bounds at the head of this file; norm: of the target's layer."""
     i = step.layer
     matrix, column = parts_of(target, step)
     p, q = effective.positive[i], effective.negative[i]
@@ -149,8 +196,15 @@ def _layer_error(
         own = own + affine(step, (-given.low).clamp(min=0), tensor_of(step, below), None)
     passed = affine(step, given.error, tensor_of(step, gain), None)
     offset = constant(step, given.low, torch.from_numpy(shift))
-    exact = not (above.any() or below.any() or shift.any() or bool(given.error.any()))
-    return own if exact else outward(own + passed + offset, 2 * terms)
+    if not (above.any() or below.any() or shift.any() or bool(given.error.any())):
+        return own, 0.0
+    fresh = outward(own + offset, 2 * terms)
+    across = up((1 if step.kernel is None else overlap(step)) ** 0.5, 2)
+    one = up(norm + across * frobenius_upper(above), 3)
+    other = up(norm + across * frobenius_upper(below), 3) if signed else 0.0
+    gained = up(float(np.hypot(one, other)), 3) * given.distance
+    distance = up(gained + _norm(fresh), 3)
+    return outward(own + passed + offset, 2 * terms), distance
 
 
 def tensor_of(step: Affine, matrix: Array) -> Tensor:
@@ -164,10 +218,13 @@ def _activation(step: Activation, given: Enclosure) -> Enclosure:
         low, high = low - FUNCTIONS * low.abs() - TINY, high + FUNCTIONS * high.abs() + TINY
     elif step.kind == "leaky_relu":
         low, high = low - ULP * low.abs(), high + ULP * high.abs()
-    error = given.error * LIPSCHITZ[step.kind]
+    rate = LIPSCHITZ[step.kind]
+    error = given.error * rate
     if step.kind == "relu":  # dead in f and in g alike
         error = torch.where(given.high + given.error * (1 + 4 * ULP) <= 0, 0.0, error)
-    return Enclosure(low, high, error)
+    through = step.kind in ("relu", "leaky_relu", "tanh")  # |φ(v)| ≤ |v|
+    length = given.length if through else float("inf")
+    return Enclosure(low, high, error, length, given.distance * rate)
 
 
 def _added(one: Enclosure, other: Enclosure) -> Enclosure:
@@ -175,7 +232,9 @@ def _added(one: Enclosure, other: Enclosure) -> Enclosure:
     size = one.size + other.size
     error = one.error + other.error
     error = torch.where(error > 0, error * (1 + 2 * ULP), error)
-    return Enclosure(low - 2 * ULP * size, high + 2 * ULP * size, error)
+    length = up(one.length + other.length, 1)
+    distance = up(one.distance + other.distance, 1) if error.any() else 0.0
+    return Enclosure(low - 2 * ULP * size, high + 2 * ULP * size, error, length, distance)
 
 
 def _pooled(step: Pool, given: Enclosure) -> Enclosure:
@@ -186,7 +245,15 @@ def _pooled(step: Pool, given: Enclosure) -> Enclosure:
         slack = (terms + 4) * 2 * ULP * step(given.size)
         low, high = low - slack, high + slack
         error = torch.where(error > 0, outward(error, terms), error)
-    return Enclosure(low, high, error)
+    rate = up(pooled_norm(step), 3)
+    return Enclosure(low, high, error, given.length * rate, given.distance * rate)
+
+
+def pooled_norm(step: Pool) -> float:
+    """The Lipschitz constant of pooling in Euclidean norms: an average over t pixels is at most
+    1/√t times as long as they are, a largest one no longer, and a pixel lies in r windows."""
+    taps = step.kernel[0] * step.kernel[1] if step.kind == "average" else 1
+    return float((overlap(step) / taps) ** 0.5)
 
 
 def parts_of(target: Network, step: Affine) -> tuple[Array, Array]:

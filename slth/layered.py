@@ -1,14 +1,16 @@
 """A random network of dense layers: widths, a law, a seed, and a public factor a layer.
 
-Layer t takes w_t numbers to w_{t+1}: y ↦ s_t·(M_t ⊙ W_t) y + m_t ⊙ b_t, ReLU between layers, none
-after the last. Every weight (and every bias, where a layer has any) is drawn independently from one
-law; the factors s_t are powers of two, declared with the widths and the same for all weights of a
-layer. Nothing is drawn before it is asked for, so layers of 10^10 weights cost nothing.
+Layer t takes w_t numbers to w_{t+1}: y ↦ s_t·(M_t ⊙ W_t) y + m_t ⊙ b_t, an activation (ReLU unless
+another is named) between layers, none after the last. Every weight (and every bias, where a layer
+has any) is drawn independently from one law; the factors s_t are powers of two, declared with the
+widths and the same for all weights of a layer. Nothing is drawn before it is asked for, so layers
+of 10^10 weights cost nothing.
 
 A target of l layers d_0 … d_l lies in such a stack by its *ends*: its layer i ends with source
 layer ends[i], of which neurons j·copies[i] … (j + 1)·copies[i] − 1 stand for output j, and those
 from d_{i+1}·copies[i] on for nothing; of the last layer every output is one neuron. Without ends
-the stack is the target's own architecture.
+the stack is the target's own architecture. Copies of one output compute the same, or where they are
+kept `apart` each its own approximation of it (`slth.layered_copies`).
 
 Counters are those of `slth.source`: weight (row i ← column j) of layer t is the out-weight of
 neuron j to output i in half 0 of block 0 of layer pair t, bias i the one of neuron 0 in half 1. So
@@ -30,6 +32,7 @@ from numpy.typing import NDArray
 from slth.errors import BadInput
 from slth.laws import Law, Rademacher, from_json
 from slth.source import Coordinate, Role, Source
+from slth.wiring import LIPSCHITZ, Activation
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +43,8 @@ class LayeredSource:
 
     bias: for each layer, whether it has a bias vector; scales: s_t (one value for all serves both).
     dims: (d_0, …, d_l) of the target it is to hold, ends: its layers' last source layers, counted
-    from 0, copies: neurons for each output, a target layer each.
+    from 0, copies: neurons for each output, a target layer each; apart: whether these may differ.
+    activation, slope: as in `slth.wiring.Activation`.
     """
 
     widths: tuple[int, ...]
@@ -51,6 +55,9 @@ class LayeredSource:
     dims: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     copies: tuple[int, ...] = ()
+    apart: bool = False
+    activation: str = "relu"
+    slope: float = 0.0
 
     def __post_init__(self) -> None:
         layers = len(self.widths) - 1
@@ -75,6 +82,11 @@ class LayeredSource:
             got = f"dims {dims}, ends {ends}, copies {copies}"
             allowed = f"ascending ends up to {layers - 1} with room for every copy"
             raise BadInput("ends", got, allowed, "match them to the widths")
+        if not isinstance(self.apart, bool):
+            raise BadInput("apart", self.apart, "True or False", "choose one")
+        if self.activation not in LIPSCHITZ or not 0 <= self.slope <= 1:
+            got, allowed = f"{self.activation}, slope {self.slope}", ", ".join(LIPSCHITZ)
+            raise BadInput("activation", got, f"{allowed}, slope in [0, 1]", "choose one of these")
         for name in ("dims", "ends", "copies"):
             object.__setattr__(self, name, tuple(int(v) for v in getattr(self, name)))
 
@@ -127,6 +139,12 @@ class LayeredSource:
         return max(self.widths[first + 2 : self.ends[layer] + 1], default=0)
 
     @property
+    def activated(self) -> Activation:
+        """What stands between layers."""
+        kind: Any = self.activation
+        return Activation(0, kind, self.slope)
+
+    @property
     def parameters(self) -> int:
         """Random weights and biases in the whole stack, all of them prunable."""
         ends = zip(self.widths[:-1], self.widths[1:], self.bias, strict=True)
@@ -148,10 +166,15 @@ class LayeredSource:
         self._with_bias(layer)
         return self._drawn.entries(layer, Role.OUT, 1, 0, rows, 0)
 
+    def rows(self, layer: int, first: int, last: int) -> Floats:
+        """All weights into neurons [first, last) of a layer, scaled, dense `[last − first, in]`."""
+        span = (first, last)
+        drawn: Floats = self._drawn.out_weights(layer, 0, blocks=(0, 1), outputs=span)[0]
+        return drawn * self.scales[layer]
+
     def matrix(self, layer: int) -> Floats:
         """All weights of a layer, scaled, dense `[out, in]`."""
-        drawn: Floats = self._drawn.out_weights(layer, 0, blocks=(0, 1))[0]
-        return drawn * self.scales[layer]
+        return self.rows(layer, 0, self.widths[layer + 1])
 
     def bias_vector(self, layer: int) -> Floats | None:
         """All biases of a layer `[out]`, or None where it has none."""
@@ -169,14 +192,16 @@ class LayeredSource:
     def to_json(self) -> dict[str, Any]:
         names = ("widths", "bias", "scales", "dims", "ends", "n")
         lists = {name: list(getattr(self, name)) for name in names}
-        return {**lists, "seed": self.seed, "law": self.law.to_json()}
+        between = {"apart": self.apart, "activation": self.activation, "slope": self.slope}
+        return {**lists, **between, "seed": self.seed, "law": self.law.to_json()}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> LayeredSource:
         names = ("widths", "bias", "scales", "dims", "ends")
-        lists = {name: tuple(data[name]) for name in names}
+        fields: dict[str, Any] = {name: tuple(data[name]) for name in names}
+        fields |= {name: data[name] for name in ("apart", "activation", "slope")}
         law, copies = from_json(data["law"]), tuple(data["n"])
-        return LayeredSource(seed=data["seed"], law=law, copies=copies, **lists)
+        return LayeredSource(seed=data["seed"], law=law, copies=copies, **fields)
 
 
 def _power_of_two(value: float) -> bool:

@@ -104,6 +104,8 @@ class _Forms:
 def collapse(source: LayeredSource, layers: Sequence[Layer]) -> Effective:
     """The target-shaped network that the stack computes, exactly; BadInput where it computes none,
     or where copies of one output differ."""
+    if source.activation != "relu":
+        raise BadInput("activation", source.activation, "relu", "keep the copies apart")
     from scipy.sparse import csr_array, eye_array, hstack
 
     d = source.dims[0]

@@ -13,6 +13,7 @@ from slth.errors import BadInput
 if TYPE_CHECKING:
     from torch import nn
 
+    from slth.layered import LayeredSource
     from slth.layered_ticket import LayeredTicket
 
 Floats = NDArray[np.float64]
@@ -45,7 +46,7 @@ def whole(ticket: LayeredTicket, dtype: Any, limit: int) -> nn.Sequential:
             vector = torch.zeros(bias.size, dtype=dtype)
             vector[ticket.kept_bias[t]] = 1.0
             prune.custom_from_mask(layer, "bias", vector)  # type: ignore[no-untyped-call]
-        layers += [*([nn.ReLU()] if t else []), layer]
+        layers += [*([activation(source)] if t else []), layer]
     return nn.Sequential(*layers)
 
 
@@ -60,9 +61,23 @@ def compact(ticket: LayeredTicket, dtype: Any) -> nn.Sequential:
     for t, (weights, bias, used) in enumerate(ticket.matrices):
         vector = bias[used] if source.bias[t] else None
         layer = _linear(weights[used][:, below].toarray(), vector, dtype)
-        layers += [*([nn.ReLU()] if t else []), layer]
+        layers += [*([activation(source)] if t else []), layer]
         below = used
     return nn.Sequential(*layers)
+
+
+def activation(source: LayeredSource) -> nn.Module:
+    """What stands between the stack's layers."""
+    from torch import nn
+
+    kinds: dict[str, nn.Module] = {
+        "relu": nn.ReLU(),
+        "leaky_relu": nn.LeakyReLU(source.slope),
+        "tanh": nn.Tanh(),
+        "sigmoid": nn.Sigmoid(),
+        "softplus": nn.Softplus(),
+    }
+    return kinds[source.activation]
 
 
 def _linear(weight: Floats, bias: Floats | None, dtype: Any) -> nn.Linear:

@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from slth.chains import evaluate
 from slth.effective import Effective, weight_errors
 from slth.errors import BadInput
 from slth.kept import Kept
 from slth.layered import LayeredSource
+from slth.network import Network
 from slth.ticket import MODULE_LIMIT, Claim
 
 if TYPE_CHECKING:
     from torch import nn
 
     from slth.certify import Certificate
+    from slth.layered_copies import Copies
     from slth.layered_effective import Layer
     from slth.target import Target
 
@@ -65,7 +68,7 @@ class LayeredTicket:
         if y.ndim != 2 or y.shape[1] != self.source.widths[0]:
             raise BadInput("x", f"shape {y.shape}", f"[batch, {self.source.widths[0]}]", "reshape")
         for t, (weights, bias, _) in enumerate(self.matrices):
-            y = np.maximum(y, 0.0) if t else y
+            y = evaluate(self.source.activated, y) if t else y
             y = (weights @ y.T).T + bias
         return y
 
@@ -114,10 +117,23 @@ class LayeredTicket:
 
         return collapse(self.source, self.matrices)
 
-    def measured(self, target: Target) -> LayeredTicket:
+    @cached_property
+    def apart(self) -> Copies:
+        """The copies of the target's neurons, each with what it computes, where the source keeps
+        them apart; BadInput where the mask makes none (see `slth.layered_copies`)."""
+        from slth.layered_copies import derive
+
+        return derive(self)
+
+    def measured(self, target: Target | Network) -> LayeredTicket:
         """The same ticket, its claim's numbers as the mask itself gives them: the largest error of
         a weight in each layer, the network's by propagation, how many miss the tolerance, and how
         many weights are kept."""
+        if self.source.apart:
+            from slth.layered_claims import measured
+
+            return replace(self, claim=measured(self, target))
+        assert not isinstance(target, Network)  # copies that compute the same take a plain target
         from slth.certify.propagate import propagation
         from slth.domain import from_json
 

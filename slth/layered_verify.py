@@ -20,6 +20,7 @@ from slth.domain import Ball, Domain, from_json
 from slth.effective import Effective, weight_errors
 from slth.errors import BadInput
 from slth.layered_ticket import LayeredTicket
+from slth.network import Network
 from slth.target import Target
 from slth.verify import Check, Report, _certificate, _unreadable
 
@@ -27,10 +28,16 @@ Floats = NDArray[np.float64]
 PROBES = 3  # points at which the stack is run
 
 
-def verify_layered(ticket: LayeredTicket, target: Target) -> Report:
+def verify_layered(ticket: LayeredTicket, target: Target | Network) -> Report:
     """Check everything that the ticket claims about this target; `.ok` says whether all is true."""
     checks = list(_identity(ticket, target))
-    if all(check.true for check in checks):
+    if all(check.true for check in checks) and ticket.source.apart:
+        from slth.layered_copies_verify import checks as of_copies
+
+        probes = _probes(from_json(dict(ticket.claim.domain)))
+        checks += of_copies(ticket, target, probes)
+    elif all(check.true for check in checks):
+        assert isinstance(target, Target)  # what _identity checked
         effective, check = _derived(ticket)
         checks.append(check)
         if effective is not None:
@@ -43,14 +50,14 @@ def verify_layered(ticket: LayeredTicket, target: Target) -> Report:
     return Report(tuple(checks), ticket.claim.met)
 
 
-def _identity(ticket: LayeredTicket, target: Target) -> Iterator[Check]:
+def _identity(ticket: LayeredTicket, target: Target | Network) -> Iterator[Check]:
     claim, source = ticket.claim, ticket.source
     yield Check(
         "the claim is about this target",
         claim.target == target.fingerprint,
         f"sha256 {target.fingerprint[:16]}… against {str(claim.target)[:16]}…",
     )
-    fits = source.dims == target.dims
+    fits = source.links == target.links and (source.apart or isinstance(target, Target))
     yield Check("the source's ends are the target's layers", fits, f"dims {source.dims}")
     wrong = _unreadable(claim, target)
     yield Check("the claim can be read and speaks of every layer", not wrong, wrong or "it does")

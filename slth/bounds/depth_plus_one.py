@@ -31,6 +31,7 @@ the whole, so it is generous.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Literal, final
@@ -75,17 +76,30 @@ def copies(target: TargetClass, epsilon: float, delta: float) -> tuple[list[floa
         if log_eta < LEAST:
             return [math.nan] * depth, [math.nan] * depth
         eta = math.exp(log_eta)
-        reach = max(1.0, target.max_entries[i - 1])
-        events = rho * dims[i - 1] * dims[i] * (2 if i == 1 else 1)
-        share = delta / (depth * events)
-        if i == 1:
-            rho = n_rss_product(eta, share, reach=reach)
-        else:
-            rho = max(1, n_rss_reach(eta, reach, share))
-            rest -= math.log(dims[i - 1] * rho)
+        rho = _below(target, i, eta, rho, delta)
+        rest -= math.log(dims[i - 1] * rho)
         sizes.append(rho)
         etas.append(eta)
     return sizes[::-1], etas[::-1]
+
+
+def copies_at(target: TargetClass, etas: Sequence[float], delta: float) -> list[float]:
+    """[n_1, ρ_1, ..., ρ_{l-1}] that meet these tolerances in every layer with probability 1 − δ."""
+    sizes, rho = [], 1
+    for i in range(target.depth, 0, -1):
+        rho = _below(target, i, etas[i - 1], rho, delta)
+        sizes.append(float(rho))
+    return sizes[::-1]
+
+
+def _below(target: TargetClass, i: int, eta: float, rho: int, delta: float) -> int:
+    """Copies of each input of layer i, or n_1, where its own neurons have ρ copies."""
+    events = rho * target.dims[i - 1] * target.dims[i] * (2 if i == 1 else 1)
+    share = delta / (target.depth * events)
+    reach = max(1.0, target.max_entries[i - 1])
+    if i == 1:
+        return n_rss_product(eta, share, reach=reach)
+    return max(1, n_rss_reach(eta, reach, share))
 
 
 def row_sums(target: TargetClass) -> list[list[float]]:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Coordinate = int | NDArray[np.int64]
 LIMIT = 1 << 31  # of every coordinate; the counter words hold 32 bits
+STATE = 16  # added to a weight's tag: the role plus 8, whose words say whether it is there
+CHANCE = (Uniform.code, *Uniform(0.0, 1.0).params)  # the law of those words
 PARALLEL_FROM = 1 << 20  # words under which a thread pool costs more than it gives
 
 
@@ -108,6 +110,15 @@ class Source:
     for every pair and `wiring` says how they are connected. A convolution's pair is a 1×1 layer to
     2·n channels a block and one with the target's kernel, stride and padding, and output j's tap t
     counts as output j·taps + t.
+
+    Properties that any construction accepts: `bias_law` draws the hidden biases from a law of their
+    own (Fischer et al. 2021), and a source may have biases where the target has none. `present`:
+    the chance that a weight exists at all; one that does not reads as zero and cannot be kept
+    (Erdős–Rényi sources, Gadhikar et al. 2022). `locked`: the chance that an out-weight is kept
+    whether wanted or not, as soon as its neuron is (partially frozen sources, Otsuka et al. 2024;
+    there in-weights are locked, too, which leaves no neuron to a single input). Whether a weight is
+    there and locked is drawn by a counter of its own: one uniform number, locked below `locked`,
+    absent from `present` on.
     """
 
     dims: tuple[int, ...] | tuple[tuple[int, int], ...]
@@ -117,8 +128,19 @@ class Source:
     law: Law = field(default_factory=Uniform)
     out_law: Law | None = None
     wiring: Wiring | None = None
+    bias_law: Law | None = None
+    present: float = 1.0
+    locked: float = 0.0
+    shown: tuple[float, float] | None = field(default=None, repr=False)  # see `part`
 
     def __post_init__(self) -> None:
+        for name in ("present", "locked"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        if not 0 < self.present <= 1:
+            raise BadInput("present", self.present, "a chance in (0, 1]", "1 for all weights")
+        if not 0 <= self.locked <= self.present:
+            allowed = f"a chance in [0, {self.present}], that of being present"
+            raise BadInput("locked", self.locked, allowed, "0 for none")
         dims = _widths(self.dims)
         object.__setattr__(self, "dims", dims)
         pairs = self.pairs
@@ -138,7 +160,11 @@ class Source:
         object.__setattr__(self, "seed", _integer("seed", self.seed))
         if self.seed < 0:
             raise BadInput("seed", self.seed, "an integer ≥ 0", "pass a non-negative integer")
-        for name, law in (("law", self.law), ("out_law", self.out_law or self.law)):
+        for name, law in (
+            ("law", self.law),
+            ("out_law", self.out_law or self.law),
+            ("bias_law", self.bias_law or self.law),
+        ):
             if not isinstance(law, Law):
                 raise BadInput(name, law, "a law of slth.laws, such as Uniform()", "pass one")
         object.__setattr__(self, "n", n)
@@ -147,6 +173,12 @@ class Source:
     def with_n(self, n: int | tuple[int, ...]) -> Source:
         """The same random weights at another width."""
         return replace(self, n=n)  # type: ignore[arg-type]
+
+    def part(self, locked: bool) -> Source:
+        """The same source with none but its locked out-weights, or none but its free ones; the
+        others read as zero. A view to search in, not a source to save."""
+        ends = (0.0, self.locked) if locked else (self.locked, self.present)
+        return replace(self, shown=ends)
 
     @cached_property
     def key(self) -> tuple[int, int]:
@@ -245,10 +277,24 @@ class Source:
         tags = flat.pop(0) + self._tag(layer, role, 0)
         out = np.empty(flat[0].size)
         normal, power = tables()
-        philox.gather(
-            np.array(self.key, np.uint64), tags, *flat, self._law(role), normal, power, out
-        )
+        key = np.array(self.key, np.uint64)
+        philox.gather(key, tags, *flat, self._law(role), normal, power, out)
+        ends = self._ends(role)
+        if ends != (0.0, 1.0):
+            state = np.empty(out.size)
+            philox.gather(key, tags + STATE, *flat, CHANCE, normal, power, state)
+            out[(state < ends[0]) | (state >= ends[1])] = 0.0
         return out
+
+    def is_locked(
+        self, layer: int, half: Coordinate, block: Coordinate, output: Coordinate, index: Coordinate
+    ) -> NDArray[np.bool_]:
+        """Whether out-weights at broadcastable coordinates are locked; flat, in C order."""
+        if not self.locked:
+            return np.zeros(np.broadcast(half, block, output, index).size, dtype=bool)
+        shown = self.part(locked=True)
+        found: NDArray[np.bool_] = shown.entries(layer, Role.OUT, half, block, output, index) != 0
+        return found
 
     # -- whole matrices --------------------------------------------------------------------------
 
@@ -289,16 +335,25 @@ class Source:
         index = torch.arange(start, stop, dtype=torch.int64, device=device)
         block = torch.arange(self.blocks(layer), dtype=torch.int64, device=device)[:, None, None]
         output = torch.arange(self.outputs(layer), dtype=torch.int64, device=device)[:, None]
-        tag = torch.tensor(self._tag(layer, Role.OUT, half), dtype=torch.int64, device=device)
-        words = philox.torch_words(
-            self.key,
-            tuple(torch.broadcast_tensors(index >> 2, output, block, tag)),  # type: ignore[no-untyped-call]
-        )
-        stacked = torch.stack(words, dim=-1)
-        lane = torch.broadcast_to((index & 3)[:, None], (*stacked.shape[:-1], 1))
-        return philox.torch_weights(
-            torch.gather(stacked, -1, lane).squeeze(-1), *self._law(Role.OUT), *tables()
-        )
+
+        def drawn(tag: int, law: tuple[int, float, float]) -> torch.Tensor:
+            last = torch.tensor(tag, dtype=torch.int64, device=device)
+            words = philox.torch_words(
+                self.key,
+                tuple(torch.broadcast_tensors(index >> 2, output, block, last)),  # type: ignore[no-untyped-call]
+            )
+            stacked = torch.stack(words, dim=-1)
+            lane = torch.broadcast_to((index & 3)[:, None], (*stacked.shape[:-1], 1))
+            return philox.torch_weights(
+                torch.gather(stacked, -1, lane).squeeze(-1), *law, *tables()
+            )
+
+        tag, ends = self._tag(layer, Role.OUT, half), self._ends(Role.OUT)
+        weights = drawn(tag, self._law(Role.OUT))
+        if ends == (0.0, 1.0):
+            return weights
+        state = drawn(tag + STATE, CHANCE)
+        return torch.where((state >= ends[0]) & (state < ends[1]), weights, 0.0)
 
     # -- identity --------------------------------------------------------------------------------
 
@@ -311,11 +366,14 @@ class Source:
             "law": self.law.to_json(),
             "out_law": None if self.out_law is None else self.out_law.to_json(),
             **({} if self.wiring is None else {"wiring": self.wiring.to_json()}),
+            **({} if self.bias_law is None else {"bias_law": self.bias_law.to_json()}),
+            **({} if self.present == 1 else {"present": self.present}),
+            **({} if self.locked == 0 else {"locked": self.locked}),
         }
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Source:
-        out_law, wiring = data["out_law"], data.get("wiring")
+        out_law, wiring, bias_law = data["out_law"], data.get("wiring"), data.get("bias_law")
         dims: Any = tuple(d if isinstance(d, int) else tuple(d) for d in data["dims"])
         return Source(
             dims,
@@ -325,6 +383,9 @@ class Source:
             from_json(data["law"]),
             None if out_law is None else from_json(out_law),
             None if wiring is None else Wiring.from_json(wiring),
+            None if bias_law is None else from_json(bias_law),
+            data.get("present", 1.0),
+            data.get("locked", 0.0),
         )
 
     # -- the counter -----------------------------------------------------------------------------
@@ -333,8 +394,12 @@ class Source:
         return 256 * layer + 2 * role + half
 
     def _law(self, role: Role) -> tuple[int, float, float]:
-        law = self.out_law if role == Role.OUT and self.out_law is not None else self.law
+        law = {Role.OUT: self.out_law, Role.BIAS: self.bias_law}.get(role) or self.law
         return (law.code, *law.params)
+
+    def _ends(self, role: Role) -> tuple[float, float]:
+        """Between which states a weight is there."""
+        return self.shown if self.shown is not None and role == Role.OUT else (0.0, self.present)
 
     def _stop(self, layer: int, start: int, stop: int | None) -> int:
         if not 0 <= layer < self.pairs:
@@ -381,20 +446,30 @@ class Source:
         from slth import philox
 
         stop = self._stop(layer, start, stop)
-        ends = [np.array([a, b - 1]) for a, b in (blocks, outputs) if a < b]
-        if len(ends) == 2:
-            self._check(layer, role, np.array([half]), ends[0], ends[1], np.empty(0, np.int64))
+        corners = [np.array([a, b - 1]) for a, b in (blocks, outputs) if a < b]
+        if len(corners) == 2:
+            self._check(
+                layer, role, np.array([half]), corners[0], corners[1], np.empty(0, np.int64)
+            )
         out = np.empty(
             (max(0, blocks[1] - blocks[0]), max(0, outputs[1] - outputs[0]), stop - start)
         )
         key = np.array(self.key, np.uint64)
         tag = np.uint64(self._tag(layer, role, half))
         law, (normal, power) = self._law(role), tables()
+        ends = self._ends(role)
 
         def rows(first: int, last: int) -> None:
             philox.fill(
                 key, tag, blocks[0] + first, outputs[0], start, law, normal, power, out[first:last]
             )
+            if ends != (0.0, 1.0):
+                state = np.empty_like(out[first:last])
+                philox.fill(
+                    key, tag + STATE, blocks[0] + first, outputs[0], start, CHANCE, normal, power,
+                    state,
+                )  # fmt: skip
+                out[first:last][(state < ends[0]) | (state >= ends[1])] = 0.0
 
         if out.size < PARALLEL_FROM or out.shape[0] < 2:
             rows(0, out.shape[0])

@@ -17,6 +17,8 @@ from slth.wiring import Wiring, chain
 if TYPE_CHECKING:
     from torch import nn
 
+    from slth.network import Network
+
 Floats = NDArray[np.float64]
 
 SUPPORTED = "torch.nn.Sequential of Linear (with or without bias) and ReLU, alternating"
@@ -139,6 +141,17 @@ class Target:
                     linear.bias.copy_(torch.from_numpy(b.copy()))
             layers.append(linear)
         return nn.Sequential(*layers)
+
+
+def wanted(
+    target: Target | Network, layer: int, biased: bool, first: int = 0, last: int | None = None
+) -> Floats:
+    """`augmented`, with a column of zeros for the bias where only the source has one."""
+    found = target.augmented(layer, first, last)
+    width = target.links[layer][0]
+    if not biased or target.biased[layer] or (last is not None and last <= width):
+        return found
+    return np.column_stack([found, np.zeros(len(found))])
 
 
 def with_bias(matrix: Floats, bias: Floats | None, first: int, last: int | None) -> Floats:

@@ -26,6 +26,7 @@ from slth.kept import Run
 from slth.network import Network
 from slth.source import Role, Source
 from slth.target import Target
+from slth.target import wanted as wanted_weights
 from slth.threads import in_order
 from slth.ticket import Claim, Ticket
 
@@ -69,6 +70,7 @@ def verify(ticket: Ticket, target: Target | Network) -> Report:
     checks = list(_identity(ticket, target))
     if all(check.true for check in checks):
         worst, unmet = _gadgets(ticket, target)
+        checks.append(_frozen(ticket))
         checks += _claims(ticket, target, worst, unmet)
         if ticket.certificate is not None:
             checks += _certificate(ticket, target, worst)
@@ -84,7 +86,10 @@ def _identity(ticket: Ticket, target: Target | Network) -> Iterator[Check]:
     )
     wiring = source.wiring is None or source.wiring == target.wiring
     plain = source.wiring is not None or isinstance(target, Target)
-    fits = source.links == target.links and source.bias == target.biased and wiring and plain
+    fits = source.links == target.links and wiring and plain
+    fits = fits and all(
+        has or not needs for has, needs in zip(source.bias, target.biased, strict=True)
+    )
     yield Check("the source has the target's architecture", fits, f"dims {source.dims}")
     wrong = _unreadable(claim, target)
     yield Check("the claim can be read and speaks of every layer", not wrong, wrong or "it does")
@@ -143,7 +148,8 @@ def _run(
 ) -> tuple[float, int]:
     """The largest exact error of the run's gadgets, rounded up, and how many miss eta."""
     width = source.inputs(layer)
-    wanted = target.augmented(layer, run.first, run.last).T.ravel()
+    weights = wanted_weights(target, layer, source.bias[layer], run.first, run.last)
+    wanted = weights.T.ravel()
     blocks = run.first + np.arange(wanted.size) // source.outputs(layer)
     largest, missed = 0.0, np.zeros(wanted.size, dtype=bool)
     for sign in (1, -1) if both else (1,):
@@ -159,6 +165,36 @@ def _run(
             largest = max(largest, error)
             missed[g] |= math.fsum([*(side * p for p in terms), -side * wanted[g], -eta]) > 0
     return largest, int(missed.sum())
+
+
+def _frozen(ticket: Ticket) -> Check:
+    """Weights that do not exist are not kept, and locked ones are, where their neuron is."""
+    source, absent, dropped = ticket.source, 0, 0
+    statement = "the mask keeps what is locked and nothing that does not exist"
+    if source.present == 1 and source.locked == 0:
+        return Check(statement, True, "every weight exists, none is locked")
+    for layer in range(source.pairs):
+        outputs = source.outputs(layer)
+        for run in ticket.runs(layer):
+            for half, kept in enumerate(run.halves):
+                gadget = kept.gadgets
+                block, output = run.first + gadget // outputs, gadget % outputs
+                v = source.entries(layer, Role.OUT, half, block, output, kept.indices)
+                absent += int((v == 0).sum())
+                neuron = block * source.n[layer] + kept.indices
+                used, count = np.unique(
+                    neuron[source.is_locked(layer, half, block, output, kept.indices)],
+                    return_counts=True,
+                )
+                alive = np.unique(neuron)
+                every = source.is_locked(
+                    layer, half, alive[:, None] // source.n[layer], np.arange(outputs),
+                    alive[:, None] % source.n[layer],
+                ).reshape(alive.size, outputs).sum(axis=1)  # fmt: skip
+                have = np.zeros(alive.size, dtype=np.int64)
+                have[np.searchsorted(alive, used)] = count
+                dropped += int((every - have).sum())
+    return Check(statement, not (absent or dropped), f"{absent} absent kept, {dropped} locked not")
 
 
 def _between(gadget: Indices, products: Floats, wanted: Floats) -> tuple[Floats, Floats]:

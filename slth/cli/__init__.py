@@ -217,6 +217,8 @@ def solve(
 @SHAPE
 @click.option("--n", type=int, help="Neurons a half and input. [default: what the theorem asks]")
 @click.option("--seed", type=int, default=0, show_default=True, help="The source's seed.")
+@click.option("--present", type=float, default=1.0, help="Chance of a source weight to exist.")
+@click.option("--locked", type=float, default=0.0, help="Chance of an out-weight to be locked in.")
 @click.option(
     "--ball", type=float, help="Claim for inputs of this norm. [default: 1; of images none]"
 )
@@ -243,6 +245,8 @@ def ticket(
     shape: str | None,
     n: int | None,
     seed: int,
+    present: float,
+    locked: float,
     ball: float | None,
     box: tuple[float, float] | None,
     restarts: int,
@@ -273,7 +277,7 @@ def ticket(
     inputs.check_output(out)
     target = inputs.target(model, state, inputs.shape(shape))
     make = inputs.construction(construction, inputs.domain(target, ball, box))
-    source = inputs.source(make, target, n, seed, law())
+    source = inputs.source(make, target, n, seed, law(), present, locked)
     with show.bar("building", counted=True) as progress:
         unfinished = out.with_name(f"{out.name}.part")
         found = make.build_resumable(target, source, unfinished, progress)

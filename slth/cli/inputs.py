@@ -96,9 +96,23 @@ def construction(make: Any, domain: Domain | None) -> Construction:
 
 
 def source(
-    make: Construction, target: Target | Network, n: int | None, seed: int, law: Law
+    make: Construction,
+    target: Target | Network,
+    n: int | None,
+    seed: int,
+    law: Law,
+    present: float,
+    locked: float,
 ) -> Source:
-    return make.source_for(target, seed, n, law=law)
+    frozen = {"present": present} if present != 1 else {}
+    frozen |= {"locked": locked} if locked else {}
+    try:
+        return make.source_for(target, seed, n, law=law, **frozen)
+    except TypeError as error:
+        name = next((name for name in frozen if repr(name) in str(error)), None)
+        if name is None:
+            raise
+        raise BadInput(f"--{name}", frozen[name], "nothing here", "leave it out") from None
 
 
 def certified(ticket: Ticket, target: Target | Network, restarts: int, steps: int) -> Ticket:

@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 import slth
 from slth.bounds import TargetClass, facts, law_failures
+from slth.bounds.pensia import link_events
+from slth.bounds.random_subset_sum import min_trials
 from slth.certify import rule_for
 from slth.certify.propagate import class_propagation
 from slth.construct import Construction, Progress
+from slth.construct._locks import around_locks
 from slth.construct._pieces import PIECE, Piece, pieces, search
 from slth.domain import Ball, Box, Domain
 from slth.effective import layer_errors
@@ -29,7 +32,7 @@ from slth.errors import BadInput
 from slth.kept import Kept, Run, runs
 from slth.network import Network
 from slth.source import Source
-from slth.target import Target
+from slth.target import Target, wanted
 from slth.threads import in_order
 from slth.ticket import Claim, Halves, Ticket, kept_sizes, slopes
 
@@ -158,15 +161,26 @@ class GadgetConstruction(Construction):
             )
         if n is not None:
             return super().source_for(target, seed, n, **laws)
-        return super().source_for(target, seed, self.width(target), **laws)
+        return super().source_for(
+            target, seed, self.width(target, float(laws.get("present", 1.0))), **laws
+        )
 
-    def width(self, target: Target | Network) -> tuple[int, ...]:
-        """The explicit theorem's n a layer at (epsilon, delta); BadInput beyond any scan."""
+    def width(self, target: Target | Network, present: float = 1.0) -> tuple[int, ...]:
+        """The explicit theorem's n a layer at (epsilon, delta); BadInput beyond any scan.
+
+        Where weights are present with a chance only, half of delta goes to the gadgets that then
+        have fewer than n neurons with both weights: bounds.random_sparse's widening.
+        """
         constants = facts(target, self.region(target))
         etas = self._class_tolerances(target, constants)
         assert etas is not None
         assert self.delta is not None
-        asked = self.theorem_n(constants, etas, self.delta)
+        if present < 1:
+            each = self.delta / (2 * link_events(constants))
+            sizes = self.theorem_n(constants, etas, self.delta / 2)
+            asked = [float(min_trials(present**2, int(n), each)) for n in sizes]
+        else:
+            asked = self.theorem_n(constants, etas, self.delta)
         if max(asked) > SCAN:
             raise BadInput(
                 "n from (epsilon, delta)",
@@ -238,7 +252,7 @@ class GadgetConstruction(Construction):
         if source.wiring is None and wiring is not None:
             remedy = "use construction.source_for"
             raise BadInput("source", "a stack of fully connected layers", "the wiring", remedy)
-        if source.bias != target.biased:
+        if any(needs and not has for has, needs in zip(source.bias, target.biased, strict=True)):
             raise BadInput(
                 "source", f"bias {source.bias}", "as in the target", "use construction.source_for"
             )
@@ -246,13 +260,13 @@ class GadgetConstruction(Construction):
         etas = self.tolerances(target, domain)
 
         def find(piece: Piece, threads: int) -> Kept:
-            wanted = target.augmented(piece.layer, piece.first, piece.last).T
+            weights = wanted(target, piece.layer, source.bias[piece.layer], piece.first, piece.last)
             eta = None if etas is None else etas[piece.layer]
             half = Half(
-                source, piece.layer, piece.half, np.ascontiguousarray(wanted), eta,
+                source, piece.layer, piece.half, np.ascontiguousarray(weights.T), eta,
                 piece.first, threads,
             )  # fmt: skip
-            return self.find(half)
+            return self.find(half) if not source.locked else around_locks(half, self.find)
 
         def absent(layer: int, half: int) -> bool:
             return half == 1 and not signed[layer] and self.halves == "needed"
@@ -343,8 +357,8 @@ def measured(
 
     def of(at: tuple[int, Run]) -> tuple[int, float, int, int, int]:
         i, run = at
-        wanted = target.augmented(i, run.first, run.last)
-        errors = layer_errors(slopes(source, i, run), wanted, signed[i] or claim.halves == "both")
+        weights = wanted(target, i, source.bias[i], run.first, run.last)
+        errors = layer_errors(slopes(source, i, run), weights, signed[i] or claim.halves == "both")
         missed = 0 if claim.tolerances is None else int((errors > claim.tolerances[i]).sum())
         return i, float(errors.max()), missed, *kept_sizes(source, i, run)
 

@@ -37,7 +37,7 @@ def train(
     from torch.nn.functional import cross_entropy
 
     draw = torch.Generator().manual_seed(seed)
-    pruned = [(model.get_submodule(name).weight, ~mask) for name, mask in masks.items()]
+    pruned = [(_weight(model, name), ~mask) for name, mask in masks.items()]
 
     def zero() -> None:
         with torch.no_grad():
@@ -52,12 +52,17 @@ def train(
     count = 0
     for _ in range(recipe.epochs):
         order = torch.randperm(len(x), generator=draw).to(x.device)
-        for rows in order[: len(x) // recipe.batch * recipe.batch].split(recipe.batch):
+        for rows in torch.split(order[: len(x) // recipe.batch * recipe.batch], recipe.batch):
             slopes = torch.autograd.grad(cross_entropy(model(x[rows]), labels[rows]), parameters)
             step(slopes, recipe.rate * (1 + math.cos(math.pi * count / steps)) / 2)
             zero()
             count += 1
     model.eval()
+
+
+def _weight(model: nn.Module, name: str) -> Tensor:
+    weight: Tensor = model.get_submodule(name).weight  # type: ignore[assignment]
+    return weight
 
 
 def adam(parameters: Sequence[Tensor]) -> Callable[[Sequence[Tensor], float], None]:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from slth.certify import Certificate
+    from slth.domain import Domain
+    from slth.network import Network
+    from slth.target import Target
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -269,6 +272,16 @@ class Ticket:
         return np.concatenate(odd), vector, np.concatenate(even, axis=1)
 
     # -- files -----------------------------------------------------------------------------------
+
+    def certified(self, target: Target | Network, domain: Domain, **attack: Any) -> Certificate:
+        """Both bounds on the distance to the target over a domain, by `slth.certify.certify`."""
+        from slth.certify import Claim as Own
+        from slth.certify import certify
+        from slth.domain import from_json
+
+        bound, over = self.claim.error_bound, from_json(dict(self.claim.domain))
+        claim = Own(bound, over) if np.isfinite(bound) else None
+        return certify(target, self.effective, domain, claim=claim, **attack)
 
     def with_certificate(self, certificate: Certificate | Mapping[str, Any]) -> Ticket:
         """The same ticket with a certificate, or its JSON, to carry along."""

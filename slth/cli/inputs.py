@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,13 +116,10 @@ def source(
 
 def certified(ticket: Ticket, target: Target | Network, restarts: int, steps: int) -> Ticket:
     """The ticket with its certificate, which says how its witness was found."""
-    from slth.certify import Claim, certify
     from slth.domain import from_json
 
-    bound, over = ticket.claim.error_bound, from_json(dict(ticket.claim.domain))
     attack = {"seed": 0, "restarts": restarts, "steps": steps}
-    claim = Claim(bound, over) if math.isfinite(bound) else None
-    found = certify(target, ticket.effective, over, claim=claim, **attack)
+    found = ticket.certified(target, from_json(dict(ticket.claim.domain)), **attack)
     return ticket.with_certificate({**found.to_json(), **attack})
 
 

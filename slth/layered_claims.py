@@ -65,4 +65,10 @@ def failures(constants: TargetClass, source: LayeredSource) -> list[str]:
     if source.law != Uniform():
         got = source.law.to_json()
         failed.append(f"The theorem's weights are U[-1, 1]; the source's are {got}.")
+    scaled = {s for s in source.scales if s != 1}
+    if scaled:
+        times = ", ".join(f"{s:g}" for s in sorted(scaled))
+        failed.append(
+            f"The theorem's weights are U[-1, 1]; layers of this source are times {times}."
+        )
     return failed

@@ -20,7 +20,7 @@ from slth.construct import Progress
 from slth.kept import Kept
 from slth.layered import LayeredSource
 from slth.network import Network
-from slth.subsetsum import Problem, Solver, Status
+from slth.subsetsum import Problem, Status
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -28,7 +28,7 @@ Subsets = Literal["fewest", "first"]
 SUBSETS: tuple[Subsets, ...] = ("fewest", "first")
 CHUNK = 1 << 21  # values held at a time
 FEW = 20  # values among which the smallest subset is sought before all are
-WITHIN = 1 - 2.0**-20  # of a tolerance: what rounding may add afterwards
+WITHIN = 1 - 2.0**-40  # of a tolerance: the rest is for rounding
 ROUGH = 2.0**-7  # how near to one a constant's argument is to be; its value is known all the same
 BIAS = 2.0**-30  # tolerance of a bias where weights take their best
 
@@ -40,34 +40,31 @@ class Solvers:
     subsets: Subsets
     limit: int
 
-    def weights(self, values: Floats, targets: Floats, eta: float | None) -> NDArray[np.bool_]:
-        """Masks of plain values: of few weights where that is asked for."""
+    def weights(
+        self, values: Floats, targets: Floats, eta: float | None, quick: bool = False
+    ) -> NDArray[np.bool_]:
+        """Masks, of few values unless it is to be quick; without η the best."""
         from slth.subsetsum.meet_in_the_middle import MeetInTheMiddle
         from slth.subsetsum.minimum_cardinality import MinimumCardinality
 
         if eta is None:
             return MeetInTheMiddle(limit=self.limit)(Problem(values, targets)).mask
-        if self.subsets == "first":
-            return self.any(values, targets, eta)
+        if quick or self.subsets == "first":
+            return first_hit(values, targets, eta)
         mask = np.zeros(values.shape, dtype=bool)
         found = MinimumCardinality()(Problem(values[:, :FEW], targets, eta))
         mask[:, :FEW] = found.mask
         rest = np.flatnonzero(found.status != Status.SOLVED)
         if rest.size:
-            mask[rest] = self.any(values[rest], targets[rest], eta)
+            mask[rest] = first_hit(values[rest], targets[rest], eta)
         return mask
 
-    def products(self, values: Floats, targets: Floats, eta: float | None) -> NDArray[np.bool_]:
-        """Masks of products, whose errors nothing amplifies: the quickest."""
-        return (
-            self.weights(values, targets, None) if eta is None else self.any(values, targets, eta)
-        )
 
-    def any(self, values: Floats, targets: Floats, eta: float | None) -> NDArray[np.bool_]:
-        from slth.subsetsum.first_hit import FirstHit
+def first_hit(values: Floats, targets: Floats, eta: float) -> NDArray[np.bool_]:
+    """Masks within η from as few leading values as possible, however many there are."""
+    from slth.subsetsum.first_hit import FirstHit
 
-        solver: Solver = FirstHit()
-        return solver(Problem(values, targets, BIAS if eta is None else eta)).mask
+    return FirstHit()(Problem(values, targets, eta)).mask
 
 
 class Search:
@@ -122,7 +119,7 @@ class Search:
                 continue
             drawn = source.rows(t, int(rows[0]), int(rows[-1]) + 1)[:, first:]
             values = drawn * known[-1]
-            mask = self.solve.any(values, np.ones(rows.size), ROUGH)
+            mask = first_hit(values, np.ones(rows.size), ROUGH)
             known.append(evaluate(self.activation, (values * mask).sum(axis=1)))
             found = Kept.of_mask(mask)
             kept.append(Kept(found.indptr, found.indices + first))
@@ -164,7 +161,7 @@ class Search:
         sides = (u > 0, u < 0) if line.bent else (np.ones(u.size, dtype=bool),)
         for side in sides:
             here = np.tile(side.reshape(inputs, self.block), (rows, 1))
-            mask |= self.solve.products(np.where(here, values, 0.0), targets, fine)
+            mask |= self.solve.weights(np.where(here, values, 0.0), targets, fine, quick=True)
         weights = mask.reshape(rows, self.inputs)
         shift = line.value * (drawn[:, : self.inputs] * weights).sum(axis=1)
         return np.hstack([weights, self._biases(i, drawn, wanted, shift, eta)])
@@ -189,7 +186,7 @@ class Search:
         if not known.size or not (biased or shift.any()):
             return np.zeros((len(drawn), known.size), dtype=bool)
         targets = (wanted[:, inputs] if biased else 0.0) - shift
-        return self.solve.any(drawn[:, first:] * known, targets, eta)
+        return first_hit(drawn[:, first:] * known, targets, BIAS if eta is None else eta)
 
     def _report(self, sums: int) -> None:
         self.done += sums

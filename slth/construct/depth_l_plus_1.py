@@ -31,6 +31,7 @@ from slth.bounds import depth_plus_one as bound
 from slth.chain_inputs import layer_inputs
 from slth.chains import as_chain, first_order, plain
 from slth.construct import Construction, Progress
+from slth.construct import _copies_layout as layout
 from slth.construct._copies import SUBSETS, Search, Solvers, Subsets, assembled
 from slth.domain import Ball, Box, Domain
 from slth.errors import BadInput
@@ -42,11 +43,8 @@ from slth.layered_ticket import LayeredTicket
 from slth.network import Network
 from slth.target import Target
 from slth.ticket import Claim
-from slth.wiring import Activation
 
-WIDEST = 1 << 12  # copies of a neuron, and univariate neurons an input
-SMALL = {3: -4, 2: -8}  # log2 of |u x| at most, where the remainder has this power
-SHARE = 1 - 2.0**-20  # of epsilon that is shared out: the rest pays for rounding
+SHARE = 1 - 2.0**-40  # of epsilon that is shared out: the rest pays for rounding
 
 
 @final
@@ -114,42 +112,15 @@ class DepthLPlus1(Construction):
         n: univariate neurons of either sign that each input has (of both, where φ is smooth), then
         copies of every neuron of each hidden layer; one number for all, or as many as the theorem
         asks for at (epsilon, delta). It depends on the target's widths, norms, activation and
-        domain only. Raises BadInput without n, epsilon and delta, and beyond WIDEST copies.
+        domain only. Raises BadInput without n, epsilon and delta, and beyond 4096 copies.
         """
         law = laws.pop("law", Uniform())
         if laws:
             raise BadInput("law", ", ".join(laws), "one law for all weights", "give `law` alone")
         network, activation = as_chain(target)
-        counts = self.width(target) if n is None else n
-        each = counts if isinstance(counts, tuple) else (counts,) * network.depth
-        if len(each) != network.depth:
-            allowed = f"one number, or {network.depth}: an input's, then the hidden layers'"
-            raise BadInput("n", each, allowed, "match the target's layers")
-        if not all(type(k) is int and 1 <= k <= WIDEST for k in each):
-            raise BadInput("n", each, f"whole numbers in 1 … {WIDEST}", "choose another")
-        biased = network.biased
-        dims = (network.inputs, *(b for _, b in network.links))
-        hidden = [
-            rho * (d + any(biased[i + 1 :]))
-            for i, (rho, d) in enumerate(zip(each[1:], dims[1:-1], strict=True))
-        ]
-        wide = _block(activation, each[0]) * dims[0] + _ones(activation, each[0], network)
-        widths = (dims[0], wide, *hidden, dims[-1])
-        low, back = self._factors(activation, self.region(target))
-        layers = network.depth + 1
-        return LayeredSource(
-            widths,
-            seed,
-            law,
-            bias=(wide > _block(activation, each[0]) * dims[0], *(False,) * (layers - 1)),
-            scales=(low, back, *(1.0,) * (layers - 2)),
-            dims=dims,
-            ends=tuple(range(1, layers)),
-            copies=(*each[1:], 1),
-            apart=True,
-            activation=activation.kind,
-            slope=activation.slope,
-        )
+        each = layout.counts(self.width(target) if n is None else n, network)
+        factors = layout.factors(activation, self.first, self.region(target))
+        return layout.stack(network, activation, each, factors, seed, law)
 
     def width(self, target: Target | Network) -> tuple[int, ...]:
         """The explicit theorem's n at (epsilon, delta); BadInput where that is out of hand."""
@@ -157,12 +128,12 @@ class DepthLPlus1(Construction):
             got = "none, without epsilon and delta"
             raise BadInput("n", got, "n, or epsilon and delta", "give one of them")
         asked = bound.copies(self._facts(target), self.epsilon, self.delta)[0]
-        if not max(asked) <= WIDEST:  # NaN where a tolerance is below 1e-150
+        if not max(asked) <= layout.WIDEST:  # NaN where a tolerance is below 1e-150
             worst = "more than can be computed" if math.isnan(max(asked)) else f"{max(asked):.6g}"
             raise BadInput(
                 "n from (epsilon, delta)",
                 f"{worst} copies, by the explicit form of this theorem",
-                f"at most {WIDEST}",
+                f"at most {layout.WIDEST}",
                 "give n yourself (15 is the published one), or loosen epsilon",
             )
         return tuple(int(n) for n in asked)
@@ -183,19 +154,6 @@ class DepthLPlus1(Construction):
     def _facts(self, target: Target | Network) -> TargetClass:
         return facts(plain(as_chain(target)[0]), self.region(target))
 
-    def _factors(self, activation: Activation, domain: Domain) -> tuple[float, float]:
-        """Public factors of layers 0 and 1."""
-        line = first_order(activation)
-        if not line.smooth:
-            return self.first or 1.0, 1.0
-        if isinstance(domain, Ball):
-            reach = domain.radius
-        else:
-            reach = float(max(np.abs(domain.low).max(), np.abs(domain.high).max()))
-        size = math.frexp(reach)[1] if reach > 0 else 0
-        low = self.first or 2.0 ** (SMALL[line.power] - size)
-        return low, 1 / (low * line.gain)
-
     # -- the ticket --------------------------------------------------------------------------------
 
     def build(  # type: ignore[override]
@@ -210,11 +168,11 @@ class DepthLPlus1(Construction):
         subset kept; nothing is drawn anew.
         """
         network, activation = as_chain(target)
-        n = self._widths(source, network, activation)
+        n = layout.counted(source, network, activation)
         if n is None or source != self.source_for(target, source.seed, n, law=source.law):
             got = f"widths {getattr(source, 'widths', source)}"
             raise BadInput("source", got, "one made for this target", "use source_for")
-        block, solvers = _block(activation, n[0]), Solvers(self.subsets, self.limit)
+        block, solvers = layout.block(activation, n[0]), Solvers(self.subsets, self.limit)
         search = Search(source, network, block, solvers, progress)
         etas = self._run(search, network, self.region(target))
         kept, kept_bias = assembled(source, search)
@@ -241,18 +199,6 @@ class DepthLPlus1(Construction):
             if i:
                 passed = passed_down(passed, search.sizes(i), search.activation)
         return tuple(etas)
-
-    def _widths(
-        self, source: object, network: Network, activation: Activation
-    ) -> tuple[int, ...] | None:
-        """The n that a source was made with; None where it was not made here."""
-        if not isinstance(source, LayeredSource) or source.layers != network.depth + 1:
-            return None
-        for n in range(min(WIDEST, source.widths[1]), 0, -1):
-            wide = _block(activation, n) * network.inputs + _ones(activation, n, network)
-            if wide == source.widths[1]:
-                return (n, *source.copies[:-1])
-        return None
 
     def _claim(
         self,
@@ -287,22 +233,6 @@ class DepthLPlus1(Construction):
             theorem="depth_plus_one",
             failed=tuple(failed),
         )
-
-
-def _block(activation: Activation, n: int) -> int:
-    """Univariate neurons an input: n of either sign on average, or n in all."""
-    return 2 * n if first_order(activation).bent else n
-
-
-def _ones(activation: Activation, n: int, network: Network) -> int:
-    """Constants of the first layer: for n usable values of a bias, and where φ(0) ≠ 0 for reaching
-    φ(0) Σ v, which over d inputs with at most n/4 kept values each is of the size √(d n)."""
-    line = first_order(activation)
-    if not any(network.biased) and not line.value:
-        return 0
-    more = math.ceil(5 * math.sqrt(network.inputs * n)) if line.value else 0
-    # values are 1/first times as large as elsewhere: a handful more for as many bits
-    return 2 * n + more + (16 if line.smooth else 0)
 
 
 def _power_of_two(value: Any) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from slth.certify import Certificate
+    from slth.domain import Domain
     from slth.layered_copies import Copies
     from slth.layered_effective import Layer
     from slth.target import Target
@@ -196,6 +197,24 @@ class LayeredTicket:
         return compact(self, dtype)
 
     # -- files -------------------------------------------------------------------------------------
+
+    def certified(self, target: Target | Network, domain: Domain, **attack: Any) -> Certificate:
+        """Both bounds on the distance to the target over a domain: of the network that the stack
+        computes exactly, or of its copies where these are kept apart."""
+        from slth.certify import Claim as Own
+        from slth.certify import certify
+        from slth.domain import from_json
+        from slth.layered_certify import certify_copies
+
+        bound, over = self.claim.error_bound, from_json(dict(self.claim.domain))
+        if not self.source.apart:
+            claim = Own(bound, over) if np.isfinite(bound) else None
+            return certify(target, self.effective, domain, claim=claim, **attack)
+        found = certify_copies(target, self, domain, **attack)
+        if over != domain or not found.lower <= bound < np.inf:
+            return found
+        parts = {**found.parts, "claim": bound}
+        return replace(found, upper=min(found.upper, bound), parts=parts)
 
     def with_certificate(self, certificate: Certificate | Mapping[str, Any]) -> LayeredTicket:
         """The same ticket with a certificate, or its JSON, to carry along."""

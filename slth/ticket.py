@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from slth.certify import Certificate
     from slth.domain import Domain
+    from slth.layered_ticket import LayeredTicket
     from slth.network import Network
     from slth.target import Target
 
@@ -312,12 +313,18 @@ class Ticket:
             mask_file.write(archive, self.kept, self.source)
 
 
-def load(path: str | Path) -> Ticket:
+def load(path: str | Path) -> Ticket | LayeredTicket:
     """Read a ticket; nothing in the file is executed and nothing is believed yet.
 
     Every layer is looked through, and read again, a few blocks at a time, when it is needed: the
     file stays open for that. Raises BadInput on a missing, damaged or foreign file.
     """
+    from slth.layered_file import layered
+
+    if layered(path):
+        from slth.layered_ticket import load as load_layered
+
+        return load_layered(path)
     from slth import mask_file
 
     try:

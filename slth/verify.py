@@ -15,7 +15,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from slth.target import Target
 from slth.target import wanted as wanted_weights
 from slth.threads import in_order
 from slth.ticket import Claim, Ticket
+
+if TYPE_CHECKING:
+    from slth.layered_ticket import LayeredTicket
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -65,8 +68,12 @@ class Report:
         return {"ok": self.ok, "met": self.met, "checks": [vars(check) for check in self.checks]}
 
 
-def verify(ticket: Ticket, target: Target | Network) -> Report:
+def verify(ticket: Ticket | LayeredTicket, target: Target | Network) -> Report:
     """Check everything that the ticket claims about this target; `.ok` says whether all is true."""
+    if not isinstance(ticket, Ticket):
+        from slth.layered_verify import verify_layered
+
+        return verify_layered(ticket, target)
     checks = list(_identity(ticket, target))
     if all(check.true for check in checks):
         worst, unmet = _gadgets(ticket, target)

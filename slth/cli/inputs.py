@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from slth.construct import Construction
     from slth.domain import Domain
     from slth.laws import Law
+    from slth.layered_ticket import LayeredTicket
     from slth.network import Network
     from slth.source import Source
     from slth.target import Target
@@ -53,7 +54,7 @@ def target(model: str, state: str | None, size: tuple[int, ...] | None = None) -
         ) from error
 
 
-def ticket(path: str) -> Ticket:
+def ticket(path: str) -> Ticket | LayeredTicket:
     """The ticket in a file. A flipped bit may upset any of zip, zlib, numpy and json."""
     from slth.ticket import load
 

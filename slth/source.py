@@ -111,6 +111,11 @@ class Source:
     2·n channels a block and one with the target's kernel, stride and padding, and output j's tap t
     counts as output j·taps + t.
 
+    linear: for each pair, whether nothing lies between its two layers, not even ReLU, as between
+    an attention head's query and key matrices (Otsuka et al. 2025; theirs are U[−n^¼, n^¼] and
+    their logits divided by √n, which are the logits of U[−1, 1]). Every neuron then answers to
+    inputs of both signs, and half 1 is left to no gadget.
+
     Properties that any construction accepts: `bias_law` draws the hidden biases from a law of their
     own (Fischer et al. 2021), and a source may have biases where the target has none. `present`:
     the chance that a weight exists at all; one that does not reads as zero and cannot be kept
@@ -131,6 +136,7 @@ class Source:
     bias_law: Law | None = None
     present: float = 1.0
     locked: float = 0.0
+    linear: tuple[bool, ...] = (False,)
     shown: tuple[float, float] | None = field(default=None, repr=False)  # see `part`
 
     def __post_init__(self) -> None:
@@ -148,8 +154,11 @@ class Source:
             raise BadInput("dims", dims, f"{self.wiring.links}, as the wiring has", "match them")
         n = tuple(_integer("n", k) for k in _one_each(self.n, pairs))
         bias = tuple(_flag(b) for b in _one_each(self.bias, pairs))
-        if len(n) != pairs or len(bias) != pairs:
-            raise BadInput("n, bias", f"{n}, {bias}", f"one, or {pairs} each", "match dims")
+        linear = tuple(self.linear) * (pairs if len(self.linear) == 1 else 1)
+        if len(n) != pairs or len(bias) != pairs or len(linear) != pairs:
+            got = f"{n}, {bias}, {linear}"
+            raise BadInput("n, bias, linear", got, f"one, or {pairs} each", "match dims")
+        object.__setattr__(self, "linear", tuple(_flag(flag) for flag in linear))
         if min(n) < 1 or max(n) >= LIMIT:
             raise BadInput(
                 "n",
@@ -367,6 +376,7 @@ class Source:
             "out_law": None if self.out_law is None else self.out_law.to_json(),
             **({} if self.wiring is None else {"wiring": self.wiring.to_json()}),
             **({} if self.bias_law is None else {"bias_law": self.bias_law.to_json()}),
+            **({"linear": list(self.linear)} if any(self.linear) else {}),
             **({} if self.present == 1 else {"present": self.present}),
             **({} if self.locked == 0 else {"locked": self.locked}),
         }
@@ -386,6 +396,7 @@ class Source:
             None if bias_law is None else from_json(bias_law),
             data.get("present", 1.0),
             data.get("locked", 0.0),
+            tuple(data.get("linear", (False,))),
         )
 
     # -- the counter -----------------------------------------------------------------------------

@@ -395,8 +395,12 @@ def slopes(source: Source, layer: int, run: Run) -> Layer:
         block = run.first + gadget // outputs
         u = _in_weights(source, layer, half, block, kept.indices)
         v = source.entries(layer, Role.OUT, half, block, gadget % outputs, kept.indices)
+        if source.linear[layer]:  # either sign of u answers to every y
+            u, v = np.abs(u), np.sign(u) * v
         gadget_sums(kept.indptr, u, v, outputs, *here)
         terms += kept.counts
+    if source.linear[layer]:
+        here[1], here[3] = here[0], here[2]
     positive, negative = here[:2]
     slack = lost_bound(here[2:].max(axis=0), terms.reshape(size, outputs).T)
     if run.last > source.inputs(layer):

@@ -37,16 +37,36 @@ REMEDY = "replace it, or split the model there and make a ticket of each part"
 def target(
     module: nn.Module, shape: Sequence[int] | None = None, shortcuts: Shortcuts = "gadgets"
 ) -> Target | Network:
-    """The model as a target. shape: of one input; needed unless the model begins with Linear.
+    """The model as a target. shape: of one input; needed unless the model begins with Linear. Of
+    attention and encoders, (tokens, channels).
 
     Raises BadInput naming the first layer that is not supported and its place.
     """
     from torch import nn
 
+    if isinstance(
+        module, nn.MultiheadAttention | nn.TransformerEncoderLayer | nn.TransformerEncoder
+    ):
+        return _attends(module, shape)
     kinds = {type(part) for part in module.modules()}
     if kinds <= {nn.Sequential, nn.Linear, nn.ReLU, nn.Flatten, nn.Identity}:
         return plain(module)
     return network(module, shape, shortcuts)
+
+
+def _attends(module: Any, shape: Sequence[int] | None) -> Network:
+    from torch import nn
+
+    from slth.attention import attention, encoder
+
+    alone = isinstance(module, nn.MultiheadAttention)
+    inner = module if alone else getattr(module, "layers", [module])[0].self_attn
+    if shape is None or len(shape) != 2 or shape[1] != inner.embed_dim:
+        allowed = f"(tokens, {inner.embed_dim})"
+        raise BadInput(
+            "shape", shape, allowed, f"give shape (--shape), such as 16,{inner.embed_dim}"
+        )
+    return attention(module, int(shape[0])) if alone else encoder(module, int(shape[0]))
 
 
 def network(

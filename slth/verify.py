@@ -159,7 +159,7 @@ def _run(
     wanted = weights.T.ravel()
     blocks = run.first + np.arange(wanted.size) // source.outputs(layer)
     largest, missed = 0.0, np.zeros(wanted.size, dtype=bool)
-    for sign in (1, -1) if both else (1,):
+    for sign in (1, -1) if both and not source.linear[layer] else (1,):
         gadget, products = _products(source, layer, run, sign)
         # input "one" is never negative
         counted = blocks < width if sign < 0 else np.ones(wanted.size, dtype=bool)
@@ -253,7 +253,7 @@ def _products(source: Source, layer: int, run: Run, sign: int) -> tuple[Indices,
         v = source.entries(layer, Role.OUT, half, block, gadget % outputs, kept.indices)
         if not ((np.float32(u) == u).all() and (np.float32(v) == v).all()):
             raise BadInput("law", source.law, "weights that float32 holds exactly", "fix the law")
-        keep = sign * u > 0
+        keep = sign * u > 0 if not source.linear[layer] else np.ones(u.size, dtype=bool)
         gadgets.append(gadget[keep])
         values.append(u[keep] * v[keep])
     return np.concatenate(gadgets), np.concatenate(values)

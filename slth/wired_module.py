@@ -1,4 +1,4 @@
-"""A wiring as a torch module: every affine layer a pair of random layers with ReLU between."""
+"""A wiring as a torch module: a pair of random layers for every affine one, with ReLU between."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ class Wired(nn.Module):
     def __init__(self, wiring: Wiring, pairs: Sequence[tuple[nn.Module, nn.Module]]) -> None:
         super().__init__()
         self.wiring = wiring
-        self.pairs = nn.ModuleList(nn.Sequential(odd, nn.ReLU(), even) for odd, even in pairs)
+        self.pairs = nn.ModuleList(
+            nn.Sequential(odd, even) if linear else nn.Sequential(odd, nn.ReLU(), even)
+            for (odd, even), linear in zip(pairs, wiring.linear, strict=True)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.wiring.run(x, self._pair)[-1]

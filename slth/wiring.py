@@ -105,14 +105,68 @@ class Add:
     other: int
 
 
-Step = Affine | Activation | Pool | Flatten | Add
+@final
+@dataclass(frozen=True)
+class Attend:
+    """Self-attention of tokens, which are the pixels of `(channels, tokens, 1)`.
+
+    keys, values: one value a head. The logit of token i for token j is the product of x_i and head
+    h's key k_j, where a key of one channel more has its last channel for a constant 1; the output
+    of token i is the sum over heads of the softmax over j times the values. With k = M x and
+    values V x, M holds query and key weights and V value and output weights in one.
+    """
+
+    of: int
+    keys: tuple[int, ...]
+    values: tuple[int, ...]
+
+    def logits(self, x: Tensor, keys: Tensor) -> Tensor:
+        """`[batch, tokens, tokens]`, the token that asks first."""
+        asks = x.flatten(2)
+        if keys.shape[1] > x.shape[1]:
+            asks = _torch().cat([asks, _torch().ones_like(asks[:, :1])], 1)
+        return asks.transpose(1, 2) @ keys.flatten(2)
+
+    def __call__(self, x: Tensor, keys: list[Tensor], values: list[Tensor]) -> Tensor:
+        total: Tensor = _torch().zeros_like(values[0])
+        for key, value in zip(keys, values, strict=True):
+            shares = self.logits(x, key).softmax(dim=2)
+            total = total + (value.flatten(2) @ shares.transpose(1, 2)).unsqueeze(-1)
+        return total
+
+
+@final
+@dataclass(frozen=True)
+class Normalise:
+    """Every token's (pixel's) channels less their mean, over (their variance + epsilon)^½."""
+
+    of: int
+    epsilon: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        centred = x - x.mean(dim=1, keepdim=True)
+        scale = (centred.square().mean(dim=1, keepdim=True) + self.epsilon).sqrt()
+        found: Tensor = centred / scale
+        return found
+
+
+Step = Affine | Activation | Pool | Flatten | Add | Attend | Normalise
 STEPS: dict[str, type[Step]] = {
     "affine": Affine,
     "activation": Activation,
     "pool": Pool,
     "flatten": Flatten,
     "add": Add,
+    "attend": Attend,
+    "normalise": Normalise,
 }
+
+
+def needs(step: Step) -> tuple[int, ...]:
+    """The values that a step is made from."""
+    if isinstance(step, Add):
+        return step.of, step.other
+    return (step.of, *step.keys, *step.values) if isinstance(step, Attend) else (step.of,)
 
 
 @dataclass(frozen=True)
@@ -137,7 +191,7 @@ class Wiring:
         """Of every value, the input's first; BadInput where a step cannot take what it is given."""
         found = [self.shape]
         for place, step in enumerate(self.steps):
-            for at in (step.of, step.other) if isinstance(step, Add) else (step.of,):
+            for at in needs(step):
                 if not 0 <= at <= place:
                     raise BadInput(f"step {place}", f"value {at}", f"0 … {place}", "reorder them")
             shape = _after(step, [*found])
@@ -169,11 +223,21 @@ class Wiring:
         since every tap of every output channel is a gadget of its own (da Cunha et al. 2022)."""
         return tuple((step.inputs, step.outputs * step.taps) for step in self.affine)
 
+    @property
+    def linear(self) -> tuple[bool, ...]:
+        """For every layer, whether it makes keys or values of attention: there a source has two
+        matrices for one with nothing between, as its queries and keys are (Otsuka et al. 2025)."""
+        attended = {at for s in self.steps if isinstance(s, Attend) for at in (*s.keys, *s.values)}
+        made = {step.layer: k + 1 for k, step in enumerate(self.steps) if isinstance(step, Affine)}
+        return tuple(made[layer] in attended for layer in range(len(made)))
+
     def signed(self, value: int) -> bool:
         """Whether the value may be negative: no, if nothing but ReLU and sigmoid made it so."""
         if value == 0:
             return True
         step = self.steps[value - 1]
+        if isinstance(step, Attend | Normalise):
+            return True
         if isinstance(step, Activation):
             return step.kind in ("leaky_relu", "tanh")
         if isinstance(step, Affine):
@@ -193,6 +257,9 @@ class Wiring:
                 found.append(given + found[step.other])
             elif isinstance(step, Flatten):
                 found.append(given.flatten(1))
+            elif isinstance(step, Attend):
+                keys, values = ([found[at] for at in ats] for ats in (step.keys, step.values))
+                found.append(step(given, keys, values))
             else:
                 found.append(step(given))
         return found
@@ -226,6 +293,10 @@ def chain(dims: tuple[int, ...]) -> Wiring:
 def _after(step: Step, shapes: list[Shape]) -> Shape | None:
     """The shape that a step makes, or None where it cannot be."""
     given = shapes[step.of]
+    if isinstance(step, Attend):
+        return _attended(step, shapes)
+    if isinstance(step, Normalise):
+        return given if len(given) == 3 and step.epsilon > 0 else None
     if isinstance(step, Activation):
         return given if step.kind in LIPSCHITZ and 0 <= step.slope <= 1 else None
     if isinstance(step, Add):
@@ -247,3 +318,20 @@ def _after(step: Step, shapes: list[Shape]) -> Shape | None:
     if min(sides) < 1 or not narrow:
         return None
     return (step.outputs if isinstance(step, Affine) else given[0], *sides)
+
+
+def _attended(step: Attend, shapes: list[Shape]) -> Shape | None:
+    given, heads = shapes[step.of], len(step.keys)
+    if len(given) != 3 or given[2] != 1 or not heads or len(step.values) != heads:
+        return None
+    keys, values = ({shapes[at] for at in ats} for ats in (step.keys, step.values))
+    channels, tokens, _ = given
+    fits = keys <= {(channels, tokens, 1), (channels + 1, tokens, 1)} and len(values) == 1
+    value = next(iter(values))
+    return value if fits and len(value) == 3 and value[1:] == (tokens, 1) else None
+
+
+def _torch() -> Any:
+    import torch
+
+    return torch

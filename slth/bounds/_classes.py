@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -146,8 +146,12 @@ def facts(target: Target | Network, domain: Domain) -> TargetClass:
 
 
 def _wired_facts(target: Network, domain: Domain) -> TargetClass:
-    """Of a network of any wiring: norms are largest row sums over taps, radii in largest pixels."""
-    from slth.certify.rounding import up
+    """Of a network of any wiring: norms are largest row sums over taps, radii in largest pixels.
+
+    Of an attention block alone, norms are those of its heads' products, M and V of
+    `slth.attention`, and the radius is a token's.
+    """
+    from slth.certify.rounding import spectral_upper, up
     from slth.domain import Ball
 
     layers = list(zip(target.wiring.affine, target.weights, target.biases, strict=True))
@@ -157,7 +161,7 @@ def _wired_facts(target: Network, domain: Domain) -> TargetClass:
         if isinstance(domain, Ball)
         else max(float(np.abs(domain.low).max()), float(np.abs(domain.high).max()))
     )
-    return TargetClass(
+    found = TargetClass(
         dims=(target.wiring.shape[0], *(step.outputs for step, _, _ in layers)),
         biases=any(target.biased),
         spectral_norms=tuple(up(s, w[0].size) for s, (_, w, _) in zip(sums, layers, strict=True)),
@@ -167,13 +171,34 @@ def _wired_facts(target: Network, domain: Domain) -> TargetClass:
         pairs=tuple((a + one, b) for (a, b), one in zip(target.links, target.biased, strict=True)),
         beyond=_beyond(target.wiring),
     )
+    heads = _heads(target.wiring)
+    if not heads:
+        return found
+    return replace(
+        found,
+        spectral_norms=tuple(spectral_upper(w.reshape(len(w), -1)) for _, w, _ in layers),
+        input_radius=up(radius * float(np.sqrt(target.wiring.shape[0])), 3),
+        kernels=None,
+        heads=heads,
+    )
+
+
+def _heads(wiring: Wiring) -> int:
+    """The heads of what is one attention block and nothing else; 0 for all other networks."""
+    from slth.wiring import Affine, Attend
+
+    blocks = [step for step in wiring.steps if isinstance(step, Attend)]
+    others = [step for step in wiring.steps if not isinstance(step, Attend | Affine)]
+    return len(blocks[0].keys) if len(blocks) == 1 and not others else 0
 
 
 def _beyond(wiring: Wiring) -> tuple[str, ...]:
     """What a wiring has besides convolutions, ReLU and pooling."""
-    from slth.wiring import Activation, Add, Flatten
+    from slth.wiring import Activation, Add, Attend, Flatten
 
     found = []
+    if any(isinstance(step, Attend) for step in wiring.steps) and not _heads(wiring):
+        found.append("The theorem's layers form a chain; this target has attention.")
     if any(isinstance(step, Add) for step in wiring.steps):
         found.append("The theorem's layers form a chain; this target has additions.")
     if any(isinstance(step, Flatten) for step in wiring.steps) or len(wiring.shape) == 1:

@@ -19,18 +19,20 @@ import numpy as np
 import torch
 
 from slth.certify.enclosure import (
+    Enclosure,
     enclose,
     operator_norm,
     outward,
     overlap,
     parts_of,
+    per_token,
     pooled_norm,
 )
 from slth.certify.rounding import frobenius_upper, up
 from slth.domain import Ball, Domain
 from slth.errors import BadInput
 from slth.network import Network, affine
-from slth.wiring import LIPSCHITZ, Activation, Add, Affine, Pool, Wiring
+from slth.wiring import LIPSCHITZ, Activation, Add, Affine, Attend, Normalise, Pool, Wiring
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class Coordinates:
     """gains, sums, fans: of each layer; a bias counts in `sums` by its taps. norms, spreads,
-    widths: the same in Euclidean norms, where η moves a layer's norm by η·width at most."""
+    widths: the same in Euclidean norms, where η moves a layer's norm by η·width at most. heads: of
+    each attention's heads, bounds on ‖(x, 1)‖, ‖k‖ and ‖v‖ of a token, and the channels of k."""
 
     wiring: Wiring
     gains: tuple[float, ...]
@@ -48,6 +51,7 @@ class Coordinates:
     norms: tuple[float, ...]
     spreads: tuple[float, ...]
     widths: tuple[float, ...]
+    heads: tuple[tuple[tuple[float, float, float, int], ...], ...] = ()
 
     def error_bound(self, etas: tuple[float, ...] | list[float]) -> float:
         """On the Euclidean norm of the output's difference, for per-weight errors of each layer."""
@@ -82,6 +86,7 @@ class Coordinates:
 
     def _bound(self, moved: Sequence[float], fresh: Sequence[float]) -> float:
         """Where weights that are off by `moved` amplify and weights off by `fresh` add."""
+        heads = iter(self.heads)
         found = [(0.0, 0.0)]  # distance of the largest coordinate, and in Euclidean norm
         for step, shape in zip(self.wiring.steps, self.wiring.shapes[1:], strict=True):
             most, far = found[step.of]
@@ -97,10 +102,40 @@ class Coordinates:
                 most, far = (a + b for a, b in zip((most, far), found[step.other], strict=True))
             elif isinstance(step, Pool):
                 far *= pooled_norm(step)
+            elif isinstance(step, Attend):
+                most = self._attended(step, found, next(heads))
+                far = most * math.prod(shape[1:]) ** 0.5
+            elif isinstance(step, Normalise):
+                rate = up(step.epsilon**-0.5, 3)
+                most, far = min(far, most * shape[0] ** 0.5) * rate, far * rate
             most, far = (up(e, 9) if e else 0.0 for e in (most, far))
             far = min(far, up(most * math.prod(shape) ** 0.5, 3)) if most else 0.0
             found.append((min(most, far), far))
         return found[-1][1]
+
+    def _attended(
+        self,
+        step: Attend,
+        found: list[tuple[float, float]],
+        heads: tuple[tuple[float, float, float, int], ...],
+    ) -> float:
+        """How far a token's output may be, in Euclidean norm: see `enclosure`."""
+        most, far = found[step.of]
+        shapes, total = self.wiring.shapes, 0.0
+        off = min(far, up(most * shapes[step.of][0] ** 0.5, 3))
+        parts = zip(step.keys, step.values, heads, strict=True)
+        for key, value, (asks, reach, size, channels) in parts:
+            key_off = min(found[key][1], up(found[key][0] * channels**0.5, 3))
+            value_off = min(found[value][1], up(found[value][0] * shapes[value][0] ** 0.5, 3))
+            moved = min(2.0, off * (reach + key_off) + asks * key_off)
+            total += moved * size + value_off
+        return up(total, 8 * len(heads))
+
+
+def _head(given: Enclosure, key: Enclosure, value: Enclosure) -> tuple[float, float, float, int]:
+    one = float(key.low.shape[1] > given.low.shape[1])
+    asks = up(float(np.hypot(per_token(given.size), one)), 3)
+    return asks, per_token(key.size), per_token(value.size), int(key.low.shape[1])
 
 
 def coordinates(target: Network, domain: Domain) -> Coordinates:
@@ -110,7 +145,15 @@ def coordinates(target: Network, domain: Domain) -> Coordinates:
         raise BadInput("domain", f"dimension {domain.dimension}", allowed, "match the dimensions")
     enclosures = enclose(target, None, domain)
     rows = [_layer(target, step, enclosures[step.of].size, domain) for step in target.wiring.affine]
-    return Coordinates(target.wiring, *zip(*rows, strict=True))
+    heads = tuple(
+        tuple(
+            _head(enclosures[step.of], enclosures[k], enclosures[v])
+            for k, v in zip(step.keys, step.values, strict=True)
+        )
+        for step in target.wiring.steps
+        if isinstance(step, Attend)
+    )
+    return replace(Coordinates(target.wiring, *zip(*rows, strict=True)), heads=heads)
 
 
 def _layer(target: Network, step: Affine, size: Tensor, domain: Domain) -> tuple[float, ...]:

@@ -31,7 +31,17 @@ from slth.certify.rounding import ULP, frobenius_upper, spectral_upper, up
 from slth.domain import Ball, Domain
 from slth.effective import Effective, _distance
 from slth.network import Network, affine, constant, folded
-from slth.wiring import LIPSCHITZ, Activation, Add, Affine, Flatten, Pool, Wiring
+from slth.wiring import (
+    LIPSCHITZ,
+    Activation,
+    Add,
+    Affine,
+    Attend,
+    Flatten,
+    Normalise,
+    Pool,
+    Wiring,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,6 +91,12 @@ def enclose(target: Network, effective: Effective | None, domain: Domain) -> lis
                 made = _activation(step, given)
             elif isinstance(step, Add):
                 made = _added(given, found[step.other])
+            elif isinstance(step, Attend):
+                made = _attended(
+                    given, *([found[k] for k in ks] for ks in (step.keys, step.values))
+                )
+            elif isinstance(step, Normalise):
+                made = _normalised(step, given)
             elif isinstance(step, Flatten):
                 low, high, error = (v.flatten(1) for v in (given.low, given.high, given.error))
                 made = Enclosure(low, high, error, given.length, given.distance)
@@ -235,6 +251,52 @@ def _added(one: Enclosure, other: Enclosure) -> Enclosure:
     length = up(one.length + other.length, 1)
     distance = up(one.distance + other.distance, 1) if error.any() else 0.0
     return Enclosure(low - 2 * ULP * size, high + 2 * ULP * size, error, length, distance)
+
+
+def per_token(value: Tensor) -> float:
+    """The largest Euclidean norm of a pixel's channels, rounded up."""
+    norms = torch.linalg.vector_norm(value, dim=1).max()
+    return up(float(norms), value.shape[1] + 4) if np.isfinite(float(norms)) else float("inf")
+
+
+def _attended(given: Enclosure, keys: list[Enclosure], values: list[Enclosure]) -> Enclosure:
+    """Softmax averages of values, for logits that are off by at most c.
+
+    Logits off by c in the largest move a softmax by at most 2 tanh(c/2) ≤ c in the sum of absolute
+    values (proofs/softmax), hence a channel of the average by at most c times its largest value.
+    No bound depends on the number of tokens.
+    """
+    low = torch.zeros_like(values[0].low)
+    high, error = torch.zeros_like(low), torch.zeros_like(low)
+    for key, value in zip(keys, values, strict=True):
+        one = 1.0 if key.low.shape[1] > given.low.shape[1] else 0.0
+        asks = up(float(np.hypot(per_token(given.size), one)), 3)
+        off, key_off = per_token(given.error), per_token(key.error)
+        reach = up(per_token(key.size) + key_off, 1)
+        moved = min(2.0, up(off * reach + asks * key_off, 4))
+        most = value.size.amax(dim=2, keepdim=True)
+        low = low + value.low.amin(dim=2, keepdim=True)
+        high = high + value.high.amax(dim=2, keepdim=True)
+        error = error + moved * most + value.error.amax(dim=2, keepdim=True)
+    size = sum(v.size.amax(dim=2, keepdim=True) for v in values)
+    error = torch.where(error > 0, outward(error, 4 * len(keys)), error)
+    slack = 8 * len(keys) * ULP * size
+    return Enclosure(low - slack, high + slack, error)
+
+
+def _normalised(step: Normalise, given: Enclosure) -> Enclosure:
+    """With c the centred channels, c ↦ c/(|c|²/d + ε)^½ is 1/√ε-Lipschitz and its channels stay
+    below √d."""
+    channels = given.low.shape[1]
+    reach = up(float(channels) ** 0.5, 2)
+    high = torch.full_like(given.low, reach)
+    token = torch.linalg.vector_norm(given.error, dim=1, keepdim=True).expand_as(given.error)
+    rate = up(step.epsilon**-0.5, 3)
+    error = torch.where(token > 0, outward(token * rate, channels + 4), 0.0).clamp(max=2 * reach)
+    length = up(reach * float(given.low[0, 0].numel()) ** 0.5, 4)
+    return Enclosure(
+        -high, high, error, length, up(given.distance * rate, 2) if token.any() else 0.0
+    )
 
 
 def _pooled(step: Pool, given: Enclosure) -> Enclosure:

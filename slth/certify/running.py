@@ -16,7 +16,17 @@ from slth.certify.enclosure import FUNCTIONS, TINY, outward, parts_of, tensor_of
 from slth.certify.rounding import ULP
 from slth.effective import Effective
 from slth.network import Network, affine, constant
-from slth.wiring import LIPSCHITZ, Activation, Add, Affine, Flatten, Wiring
+from slth.wiring import (
+    LIPSCHITZ,
+    Activation,
+    Add,
+    Affine,
+    Attend,
+    Flatten,
+    Normalise,
+    Pool,
+    Wiring,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,9 +95,50 @@ def _evaluated(wiring: Wiring, layers: list[Slopes], x: Tensor) -> tuple[Array, 
             found.append((y + z, outward(doubt + other + ULP * (y + z).abs(), 4)))
         elif isinstance(step, Flatten):
             found.append((y.flatten(1), doubt.flatten(1)))
+        elif isinstance(step, Attend):
+            found.append(_attended(step, found))
+        elif isinstance(step, Normalise):
+            channels = y.shape[1]
+            value = step(y)
+            centred = y - y.mean(dim=1, keepdim=True)
+            rounding = (channels + 4) * 4 * ULP * y.abs().amax(dim=1, keepdim=True)
+            token = torch.linalg.vector_norm(doubt + rounding, dim=1, keepdim=True)
+            spread = centred.square().mean(dim=1, keepdim=True).sqrt()
+            # the Lipschitz constant on the segment, where the spread is at least this much less
+            least = (spread - 4 * (token + rounding)).clamp(min=0).square() + step.epsilon
+            off = token / least.sqrt() + (channels + 8) * 4 * ULP * value.abs()
+            found.append((value, outward(off.expand_as(value), channels + 8)))
         else:
+            assert isinstance(step, Pool)
             terms = step.kernel[0] * step.kernel[1]
             rounding = terms * 2 * ULP * step(y.abs()) if step.kind == "average" else 0.0
             found.append((step(y), outward(step(doubt) + rounding, terms)))
     value, doubt = found[-1]
     return value.flatten().numpy(), doubt.flatten().numpy()
+
+
+def _attended(step: Attend, found: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Attention at one point: its value and a bound on the rounding so far."""
+    x, off = found[step.of]
+    keys, values = ([found[at] for at in ats] for ats in (step.keys, step.values))
+    total = step(x, [key for key, _ in keys], [value for value, _ in values])
+    doubt = torch.zeros_like(total)
+    for (key, key_off), (value, value_off) in zip(keys, values, strict=True):
+        terms = key.shape[1] + 2
+        size, loose = x.abs(), off
+        if key.shape[1] > x.shape[1]:
+            ones = torch.ones_like(x[:, :1])
+            size, loose = torch.cat([size, ones], 1), torch.cat([off, 0 * ones], 1)
+        moved = _product(loose, key.abs() + key_off) + _product(size, key_off)
+        moved = moved + terms * ULP * _product(size, key.abs())
+        # logits off by c move the shares by c, and softmax rounds its own by a few ulps a token
+        most = float(moved.max()) * (1 + 16 * ULP)
+        shares = min(2.0, most) + (value.shape[2] + 16) * 8 * ULP
+        peak = value.abs().amax(dim=2, keepdim=True)
+        doubt = doubt + shares * peak + value_off.amax(dim=2, keepdim=True)
+    return total, outward(doubt, 8 * len(keys) + 8)
+
+
+def _product(one: Tensor, other: Tensor) -> Tensor:
+    """Σ over channels for every pair of tokens."""
+    return one.flatten(2).transpose(1, 2) @ other.flatten(2)

@@ -70,7 +70,15 @@ class Construction(ABC):
         each = n if isinstance(n, tuple) else (n,) * target.depth
         if isinstance(target, Target):
             return Source(target.dims, each, target.biased, seed, **laws)
-        return Source(target.links, each, target.biased, seed, wiring=target.wiring, **laws)
+        return Source(
+            target.links,
+            each,
+            target.biased,
+            seed,
+            wiring=target.wiring,
+            linear=target.wiring.linear,
+            **laws,
+        )
 
 
 def discard(ticket: Ticket) -> None:

@@ -269,7 +269,8 @@ class GadgetConstruction(Construction):
             return self.find(half) if not source.locked else around_locks(half, self.find)
 
         def absent(layer: int, half: int) -> bool:
-            return half == 1 and not signed[layer] and self.halves == "needed"
+            spare = not signed[layer] and self.halves == "needed"
+            return half == 1 and (spare or source.linear[layer])
 
         signed = target.signed
 

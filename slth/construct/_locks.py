@@ -26,9 +26,11 @@ def around_locks(half: Half, find: Callable[[Half], Kept]) -> Kept:
     """What `find` keeps of the free out-weights, and every locked one of neurons of this sign."""
     source, n = half.source, half.source.n[half.layer]
     found: list[Kept] = []
+    from slth.construct.pensia import answering
+
     for start, stop in half.chunks(n):
         u = half.in_weights(n, start, stop)
-        alive = u > 0 if half.half == 0 else u < 0
+        alive = answering(u, half) != 0
         blocks = (half.first + start, half.first + stop)
         locked = source.part(locked=True).out_weights(half.layer, half.half, blocks=blocks)
         locked *= alive[:, None, :]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from slth.bounds import Bound, TargetClass
 from slth.bounds import pensia as bound
+from slth.bounds.attention import Attention
 from slth.bounds.convolution import Convolution
 from slth.construct._gadgets import CHUNK, GadgetConstruction, Half
 from slth.errors import BadInput
@@ -164,7 +165,10 @@ class Pensia(GadgetConstruction):
 
 
 def diamond_theorem(name: str, own: Bound, facts: TargetClass) -> tuple[str, list[str]]:
-    """A theorem on fully connected targets, or for images da Cunha et al.'s on convolutions."""
+    """A theorem on fully connected targets, or for images da Cunha et al.'s on convolutions, or for
+    attention blocks Otsuka et al.'s."""
+    if facts.heads:
+        return "attention", Attention().hypotheses(facts)
     if facts.kernels is None:
         return name, own.hypotheses(facts)
     return "convolution", Convolution().hypotheses(facts)
@@ -172,7 +176,7 @@ def diamond_theorem(name: str, own: Bound, facts: TargetClass) -> tuple[str, lis
 
 def products(half: Half, width: int, start: int, stop: int) -> NDArray[np.float64]:
     """Values of rows [start, stop): `[blocks·outputs, width]`, zero where u's sign is wrong."""
-    u = usable(half.in_weights(width, start, stop), half.half)
+    u = answering(half.in_weights(width, start, stop), half)
     span = (half.first + start, half.first + stop)
     values = half.source.out_weights(half.layer, half.half, 0, width, blocks=span)
     values *= u[:, None, :]
@@ -184,12 +188,17 @@ def usable(u: NDArray[np.float64], half: int) -> NDArray[np.float64]:
     return np.where(u > 0, u, 0.0) if half == 0 else np.where(u < 0, u, 0.0)
 
 
+def answering(u: NDArray[np.float64], half: Half) -> NDArray[np.float64]:
+    """The same; all in-weights where nothing lies between the two layers."""
+    return u if half.source.linear[half.layer] else usable(u, half.half)
+
+
 def _scattered_products(half: Half, width: int, gadgets: Indices) -> NDArray[np.float64]:
     outputs = half.weights.shape[1]
     row, output = gadgets // outputs, gadgets % outputs
     # only the blocks in play: all of them at this width may not fit in memory
     drawn = {r: half.in_weights(width, r, r + 1)[0] for r in set(row.tolist())}
-    u = usable(np.stack([drawn[r] for r in row.tolist()]), half.half)
+    u = answering(np.stack([drawn[r] for r in row.tolist()]), half)
     block, index = half.first + row[:, None], np.arange(width)[None, :]
     v = half.source.entries(half.layer, Role.OUT, half.half, block, output[:, None], index)
     return u * v.reshape(u.shape)

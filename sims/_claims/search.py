@@ -11,38 +11,26 @@ from sims._claims import Claim, Data
 from sims._claims._judging import Floats, at_least, together
 from sims._claims._shared import mean_within, spread
 from sims._protocol import Control
+from sims._swaps import (
+    BATCH,
+    CLASSES,
+    HIDDEN,
+    INPUTS,
+    draw,
+    first_pair,
+    kinked,
+    loss_and_slope,
+    smooth,
+    top_half,
+)
 from slth.stats import clopper_pearson
 from slth.stats.verdict import Verdict
 
 # -- 29: swaps of edge-popup -----------------------------------------------------------------------
 
-INPUTS, HIDDEN, CLASSES, BATCH = 10, 8, 3, 16
 SCALES = [1.0, 0.25, 2.0**-4, 2.0**-6, 2.0**-8, 2.0**-10]  # of the weights that are masked
 SWAPS = 3000
 FALLS = 0.99
-
-
-def smooth(z: Floats) -> tuple[Floats, Floats]:
-    y = np.tanh(z)
-    return y, 1 - y * y
-
-
-def kinked(z: Floats) -> tuple[Floats, Floats]:
-    return np.maximum(z, 0), (z > 0).astype(np.float64)
-
-
-def loss_and_slope(w: Floats, problem: tuple[Any, ...], act: Any) -> tuple[float, Floats]:
-    """Mean cross entropy at hidden weights w `[HIDDEN, INPUTS]`, and its slope in each sum I that
-    w feeds, `[BATCH, HIDDEN]`."""
-    x, labels, last, _ = problem
-    y, gain = act(x @ w.T)
-    logits = y @ last.T
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    rows = np.arange(len(x))
-    loss = float(-np.log(p[rows, labels]).mean())
-    p[rows, labels] -= 1
-    return loss, (p / len(x)) @ last * gain
 
 
 def swap(problem: tuple[Any, ...], scale: float, act: Any, counted: int = BATCH) -> float:
@@ -53,17 +41,11 @@ def swap(problem: tuple[Any, ...], scale: float, act: Any, counted: int = BATCH)
     """
     x, _, _, (weights, scores) = problem
     w = scale * weights
-    keep = np.zeros(w.size, dtype=bool)
-    keep[np.argsort(-scores.ravel(), kind="stable")[: w.size // 2]] = True
+    keep = top_half(scores.ravel())
     before, slope = loss_and_slope(w * keep.reshape(w.shape), problem, act)
     g = (slope[:counted].T @ x[:counted] * w).ravel()
-    s = scores.ravel()
-    inside, outside = np.flatnonzero(keep), np.flatnonzero(~keep)
-    lead = s[inside][:, None] - s[outside]
-    closing = g[inside][:, None] - g[outside]
-    rate = np.where(closing > 0, lead / np.where(closing > 0, closing, 1), np.inf)
-    leaves, enters = np.unravel_index(rate.argmin(), rate.shape)
-    keep[inside[leaves]], keep[outside[enters]] = False, True
+    leaves, enters, _ = first_pair(scores.ravel(), g, keep)
+    keep[leaves], keep[enters] = False, True
     after, _ = loss_and_slope(w * keep.reshape(w.shape), problem, act)
     return after - before
 
@@ -72,13 +54,7 @@ def sample_swaps(smoke: bool, rng: np.random.Generator) -> Data:
     events, scales = (200, [1.0, SCALES[-1]]) if smoke else (SWAPS, SCALES)
     falls = {name: np.zeros(len(scales), dtype=int) for name in ("smooth", "kinked", "half")}
     for _ in range(events):
-        problem = (
-            rng.normal(size=(BATCH, INPUTS)),
-            rng.integers(CLASSES, size=BATCH),
-            rng.normal(size=(CLASSES, HIDDEN)) * (2 / HIDDEN) ** 0.5,
-            (rng.normal(size=(HIDDEN, INPUTS)) * (2 / INPUTS) ** 0.5,
-             rng.uniform(size=(HIDDEN, INPUTS))),
-        )  # fmt: skip
+        problem = draw(rng)
         for i, scale in enumerate(scales):
             falls["smooth"][i] += swap(problem, scale, smooth) < 0
             falls["kinked"][i] += swap(problem, scale, kinked) < 0

@@ -12,7 +12,7 @@ Protocol, fixed before measuring:
   every layer keeps its own share; learning rate 0.1, momentum 0.9, weight decay 5e-4, cosine,
   batches of 64, pixels of mean 0 and variance 1.
 - Otherwise: 4,000 of the M5k digits instead of 60,000, 10 epochs instead of 30 to 150, 100 hidden
-  neurons instead of 500 (401,420 parameters instead of 1,989,000), the scores of every layer start
+  neurons instead of 500 (401,420 parameters instead of 1,991,420), the scores of every layer start
   uniform in ±1/√fan_in (published: units' in ±√2, dense matrices' in ±√(2 / inputs)). So levels
   differ; what is compared is the order.
 - Accuracy on 1,000 digits held out. 10 seeds where something is claimed, 3 elsewhere; weights,

@@ -25,13 +25,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from sims._protocol import Control, Findings, Options, exact, finish, options, run
+from sims._protocol import Control, Findings, Options, exact, finish, options, provenance, run
 from slth.stats.verdict import State, Verdict
 
 NAME = "iterations_needed"
@@ -48,19 +49,24 @@ Row = dict[str, Any]
 # -- cells -----------------------------------------------------------------------------------------
 
 
-def cell(part: str, arch: str, schedule: str, compression: float, steps: int, seed: int) -> Row:
+def cell(
+    part: str, arch: str, schedule: str, compression: float, steps: int, seed: int,
+    device: str = "cpu",
+) -> Row:  # fmt: skip
     if part == "ratio":
-        return {"ratios": list(ratios(arch, schedule, compression, steps, seed))}
-    return needed(arch, schedule, compression, seed, steps)
+        return {"ratios": list(ratios(arch, schedule, compression, steps, seed, device))}
+    return needed(arch, schedule, compression, seed, steps, device)
 
 
-def needed(arch: str, schedule: str, compression: float, seed: int, most: int) -> Row:
+def needed(
+    arch: str, schedule: str, compression: float, seed: int, most: int, device: str = "cpu"
+) -> Row:
     """The fewest of 1, 2, 3, 4, 6, 8, … steps that empty no layer, and whether one step has."""
     from slth.nets.architectures import build, input_shape
     from slth.pruning import Context, prune
     from slth.pruning.synflow import SynFlow
 
-    model, context = build(arch, seed=seed), Context(input_shape(arch))
+    model, context = build(arch, seed=seed).to(device), Context(input_shape(arch))
 
     def holds(steps: int) -> bool:
         found = prune(
@@ -78,7 +84,7 @@ def needed(arch: str, schedule: str, compression: float, seed: int, most: int) -
 
 
 def ratios(
-    arch: str, schedule: str, compression: float, steps: int, seed: int
+    arch: str, schedule: str, compression: float, steps: int, seed: int, device: str = "cpu"
 ) -> Iterator[tuple[float, int]]:
     """For each step: what it removes of the flow, and how many layers it empties."""
     import torch
@@ -90,7 +96,7 @@ def ratios(
     from slth.pruning._schedule import plan
     from slth.pruning.synflow import SynFlow
 
-    model, context = build(arch, seed=seed), Context(input_shape(arch))
+    model, context = build(arch, seed=seed).to(device), Context(input_shape(arch))
     masks = all_kept(layers(model))
     sizes = [mask.numel() for mask in masks.values()]
     for (count,) in plan(sizes, compression, steps, schedule, "global"):
@@ -107,7 +113,7 @@ def ratios(
         yield (gone / flow if flow else math.inf, emptied)
 
 
-def cells(smoke: bool) -> list[Row]:
+def cells(smoke: bool, device: str = "cpu") -> list[Row]:
     from slth.collapse import maximal
     from slth.collapse.diagram import exponents
     from slth.nets.architectures import build
@@ -127,7 +133,9 @@ def cells(smoke: bool) -> list[Row]:
     if smoke:
         found += [("ratio", RESNET, "exponential", AT, 100, FIRST_SEED)]
     keys = ("part", "arch", "schedule", "compression", "steps", "seed")
-    return [dict(zip(keys, values, strict=True)) for values in found]
+    # tables stored from the CPU name no device: a cell there stays what it was
+    place = {} if device == "cpu" else {"device": device}
+    return [{**dict(zip(keys, values, strict=True)), **place} for values in found]
 
 
 def cost(row: Row) -> float:
@@ -136,20 +144,26 @@ def cost(row: Row) -> float:
 
 
 @click.command(help=__doc__.split("\n\n", maxsplit=1)[0])
+@click.option("--device", default="cpu", show_default=True, help="Torch's name: cpu, cuda.")
 @options(NAME)
-def main(**rest: Any) -> None:
+def main(device: str, **rest: Any) -> None:
+    from slth.collapse.diagram import Setting
     from slth.sweep import Sweep
     from slth.sweep import run as run_sweep
 
     opts = Options(**rest)
-    sweep = Sweep(
-        NAME, f"sims.{NAME}:cell", cells(opts.smoke), opts.out / f"{NAME}.sqlite", cost=cost
-    )
-    records = run_sweep(sweep, opts.workers, opts.scheduler, opts.progress)
+    if device != "cpu":
+        Setting(MLP, device=device).check()
+    grid = cells(opts.smoke, device)
+    sweep = Sweep(NAME, f"sims.{NAME}:cell", grid, opts.out / f"{NAME}.sqlite", cost=cost)
+    workers = 1 if device.startswith("cuda") and opts.workers is None else opts.workers
+    records = run_sweep(sweep, workers, opts.scheduler, opts.progress)
     records.table(opts.out / f"{NAME}.csv")
     rows = list(records)
     figure(rows, opts.out)
-    finish(NAME, opts, analyse(rows))
+    found = analyse(rows)
+    note = {"provenance": {**provenance(), "engine": f"torch on {device}, float32"}}
+    finish(NAME, opts, replace(found, facts={**note, **found.facts}))
 
 
 # -- what the data say -----------------------------------------------------------------------------
@@ -280,7 +294,7 @@ def figure(rows: list[Row], out: Path) -> Any:
             found = by_compression(rows, arch, schedule)
             table = [np.quantile(np.minimum(v, 2 * CAP), [0, 0.5, 1]) for v in found.values()]
             plot.band(ax, list(found), *np.transpose(table), schedule, series=series)
-        plot.curve(ax, [min(found), max(found)], [CAP, CAP], "tried at most", series=2)
+        plot.curve(ax, [min(found), max(found)], [CAP, CAP], f"{CAP}; above: more", series=2)
         seeds = len({row["seed"] for row in of(rows, "needed", arch)})
         plot.title(ax, f"{arch} ({seeds} seed{'s'[: seeds > 1]})")
         plot.log_scale(ax)

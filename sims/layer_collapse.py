@@ -32,7 +32,7 @@ from typing import Any
 
 import click
 
-from sims._protocol import Control, Findings, Options, exact, finish, options, run
+from sims._protocol import Control, Findings, Options, exact, finish, options, provenance, run
 from slth.collapse import Maximal, findings
 from slth.collapse.critical import Critical
 from slth.collapse.diagram import CELL, STEPS, Row, Setting, cells, cost, exponents, rows
@@ -99,7 +99,9 @@ def main(device: str, **rest: Any) -> None:
     table = flat(records)
     write_table(table, opts.out / f"{NAME}.csv")
     figure(table, opts.out)
-    finish(NAME, opts, analyse(table))
+    found = analyse(table)
+    note = {"provenance": {**provenance(), "engine": f"torch on {device}, float32"}}
+    finish(NAME, opts, replace(found, facts={**note, **found.facts}))
 
 
 # -- the table: a row a point, the critical counts repeated beside the points of their cell --------

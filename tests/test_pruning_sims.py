@@ -13,6 +13,7 @@ import pytest
 from sims import _protocol, critical_compression, iterations_needed, layer_collapse
 from slth import plot
 from slth.collapse import Collapse
+from slth.errors import BadInput
 from slth.stats.verdict import State
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +67,40 @@ def test_the_stored_run_is_whole_and_its_controls_were_refuted(name: str) -> Non
 def test_the_figure_is_readable(name: str, tmp_path: Path) -> None:
     fig = SIMS[name].figure(table(name), tmp_path)
     assert plot.check(fig) == []
+
+
+def test_grasps_variations_are_its_own_temperature_and_sign() -> None:
+    from slth.collapse.critical import Nested, single_shot
+    from slth.pruning import load
+    from slth.pruning._layers import all_kept, layers
+
+    here = critical_compression.setting("base", "lenet5", "cpu")
+    model, found = here.model(3), {}
+    for temperature in (1.0, 200.0):
+        saliency = load("grasp")(temperature=temperature)
+        context = here.context(saliency, model, 3)
+        scores = saliency.scores(model, all_kept(layers(model)), context)
+        for sign in (1, -1):
+            nested = Nested.of({name: sign * score for name, score in scores.items()})
+            found[temperature, sign] = single_shot(model, nested, context.shape).kept_layers
+    assert len(set(found.values())) == 4
+    for variation, key in (
+        (critical_compression.BASE, (200.0, 1)),
+        (critical_compression.HOT, (1.0, 1)),
+        (critical_compression.EARLY, (1.0, -1)),
+    ):
+        cell = critical_compression.cell("lenet5", "grasp", variation, 3, "cpu")
+        assert cell["kept_layers"] == found[key]
+
+
+@pytest.mark.parametrize("name", SIMS)
+def test_every_simulation_takes_a_device_and_names_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cuda:99"):
+        SIMS[name].main.main(
+            ["--device", "cuda:99", "--smoke", "--out", str(tmp_path)], standalone_mode=False
+        )
+    assert list(tmp_path.iterdir()) == []
+    assert stored(name)["provenance"]["engine"] == "torch on cpu, float32"
 
 
 def test_a_cell_of_each_table_is_what_its_seed_gives() -> None:
@@ -159,6 +194,7 @@ def test_the_readmes_sentences_follow_from_the_stored_runs() -> None:
     agrees = {name.split(":")[0]: state for name, state in states.items() if ":" in name}
     assert [agrees[m] for m in ("magnitude", "snip", "synflow")] == ["supported"] * 3
     assert agrees["grasp"] == "refuted"
+    assert agrees["grasp as first published"] == "supported"
     assert states["random pruning follows the law of chance"] == "supported"
     at = {(f["method"], f["variation"]): f for f in stored("critical_compression")["critical"]}
     published = stored("critical_compression")["published"]

@@ -25,7 +25,7 @@ from slth.target import Target
 from slth.verify import Check, Report, _certificate, _unreadable
 
 Floats = NDArray[np.float64]
-PROBES = 3  # points at which the stack is run
+PROBES = 8  # points at which the stack is run
 
 
 def verify_layered(ticket: LayeredTicket, target: Target | Network) -> Report:
@@ -88,15 +88,15 @@ def _runs_as(ticket: LayeredTicket, effective: Effective, domain: Domain) -> Che
 
 
 def _probes(domain: Domain) -> list[Floats]:
-    """Points of the domain with short binary digits, of both signs in every coordinate."""
+    """Points of the domain with short binary digits, scattered: neurons should be on at some."""
     d = domain.dimension
-    step = np.arange(1, d + 1) % 7 / 8 * np.where(np.arange(d) % 2, -1.0, 1.0)
+    number = np.arange(PROBES)[:, None]
+    steps = ((11 * np.arange(1, d + 1) * (2 * number + 1) + 7 * number) % 31 - 15) / 16
     if isinstance(domain, Ball):
         size = domain.radius * 2.0 ** -math.ceil(math.log2(d) / 2 + 1e-9)
-        return [size * step, -size * step, size * np.roll(step, 1)]
+        return list(size * steps)
     middle, half = domain.low / 2 + domain.high / 2, domain.high / 2 - domain.low / 2
-    moved = [middle + half * s for s in (step, -step, np.roll(step, 1))]
-    return [domain.project(x) for x in moved]
+    return [domain.project(middle + half * step) for step in steps]
 
 
 def _output(ticket: LayeredTicket, x: Floats) -> Scaled:

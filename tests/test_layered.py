@@ -169,7 +169,7 @@ def test_the_stack_computes_the_rounded_network_exactly(routing: str, bias: bool
     assert not any(slack.any() for slack in ticket.effective.slack)
 
 
-@settings(max_examples=14, deadline=None, derandomize=True)
+@settings(max_examples=9, deadline=None, derandomize=True)
 @given(
     st.integers(0, 10**6),
     st.sampled_from([(1, 1), (2, 1, 1), (2, 3), (1, 2, 2, 1)]),
@@ -333,7 +333,7 @@ def test_links_are_missed_no_more_often_than_the_theorem_says(routing: str) -> N
     make = Binary(bits=3, routing=routing)  # type: ignore[arg-type]
     stages, _ = make._layers(target)
     copies = next(r for r in range(1, 40) if layout.failure(stages, r, routing) < 0.8)  # type: ignore[arg-type]
-    claimed, trials = layout.failure(stages, copies, routing), 80  # type: ignore[arg-type]
+    claimed, trials = layout.failure(stages, copies, routing), 60  # type: ignore[arg-type]
     missed = unmet = 0
     for seed in range(trials):
         search = make.search(target, make.source_for(target, seed, copies))
@@ -496,7 +496,7 @@ def test_every_lost_edge_and_every_flipped_sign_is_caught(routing: str, target: 
     caught = tried = 0
     for layer in range(ticket.source.layers):
         rows, columns = edges(ticket, layer)
-        for e in rng.permutation(rows.size)[:12].tolist():
+        for e in rng.permutation(rows.size)[:6].tolist():
             gone = with_edges(ticket, layer, np.delete(rows, e), np.delete(columns, e))
             assert not verify_layered(gone, goal).ok
             every = np.arange(ticket.source.widths[layer])
@@ -510,7 +510,7 @@ def test_every_lost_edge_and_every_flipped_sign_is_caught(routing: str, target: 
                 caught += not verify_layered(with_edges(ticket, layer, rows, columns), goal).ok
                 columns[e] = old
                 tried += 1
-    assert caught == tried > 10
+    assert caught == tried > 5
 
 
 def test_false_claims_are_named(ticket: LayeredTicket, target: Target) -> None:
@@ -535,6 +535,20 @@ def test_false_claims_are_named(ticket: LayeredTicket, target: Target) -> None:
     for key, factor in (("upper", 0.5), ("lower", 1.5)):
         wrong = ticket.with_certificate({**found, key: found[key] * factor})
         assert not verify_layered(wrong, target).ok
+
+
+def test_a_derivation_that_the_stack_contradicts_is_found_out(
+    ticket: LayeredTicket, target: Target
+) -> None:
+    """The derived network replaced by one of other weights: running the stack tells."""
+    again = replace(ticket)
+    right = again.effective
+    for at in ((0, 1, 0), (1, 0, 1)):  # of a neuron that is on at most points of the domain
+        part = [w.copy() for w in right.positive]
+        part[at[0]][at[1:]] += 0.25
+        again.__dict__["effective"] = replace(right, positive=tuple(part))
+        (check,) = [c for c in verify_layered(again, target).checks if "by neuron" in c.statement]
+        assert not check.true
 
 
 def test_masks_that_do_not_fit_are_refused(ticket: LayeredTicket) -> None:

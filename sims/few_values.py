@@ -32,7 +32,7 @@ next to no width (sums) or width in proportion (powers), and exactness sets in n
 come out whole at half the copies that the theorem asks for: it counts every copy's links, of which
 few are needed. With both weights on the grid the bits 8 to 12 cost 0.88 usable products each, which
 leaves the claim about them undecided: few bits lag behind the mean number of subsets (by 0.7
-products at 8 bits, by 0.3 at 12), products of small whole numbers having factors in common.
+products at 8 bits, by 0.3 at 12); why, is not measured.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ Protocol, fixed before measuring:
 - Controls, which must be refuted: at 0.001, the lists of kept neurons of every block dealt to other
   outputs, held to cosine 0.98; half of every certificate, held against the attack.
 - One machine, one source a matrix: nothing here is about probabilities.
+- With --device subsets are sought in torch; the masks are the CPU's.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from sims._protocol import Control, Findings, Options, exact, finish, options, run
+from sims._protocol import Control, Findings, Options, exact, finish, options, provenance, run
 from slth.errors import BadInput
 from slth.stats.verdict import State, Verdict
 
@@ -76,10 +77,10 @@ def target_of(model: str, name: str) -> Any:
     return Target((encoder(model).matrix(name),), (None,))
 
 
-def build(model: str, name: str, tolerance: float | None) -> Any:
+def build(model: str, name: str, tolerance: float | None, device: str = "cpu") -> Any:
     from slth.construct.pensia import Pensia
 
-    f, make = target_of(model, name), Pensia(tolerance=tolerance)
+    f, make = target_of(model, name), Pensia(tolerance=tolerance, device=device)
     seed = FIRST_SEED + list(encoder(model).maps()).index(name)
     return make.build(f, make.source_for(f, seed, N))
 
@@ -120,8 +121,9 @@ def dealt(ticket: Any, seed: int) -> Any:
 
 
 def matrix(
-    model: str, name: str, tolerance: float | None, attacked: bool, folder: str
-) -> dict[str, Any]:
+    model: str, name: str, tolerance: float | None, attacked: bool, folder: str,
+    device: str = "cpu",
+) -> dict[str, Any]:  # fmt: skip
     """One matrix: its ticket found, saved, certified and verified."""
     from slth.certify import certify
     from slth.certify.bounds import upper_bounds
@@ -133,7 +135,7 @@ def matrix(
     f, path = target_of(model, name), path_of(folder, name, tolerance)
     ball = Ball(1.0, f.dims[0])
     wall, clock = time.perf_counter(), _Clock()
-    built = build(model, name, tolerance)
+    built = build(model, name, tolerance, device)
     result = {"seconds": time.perf_counter() - wall, "search": clock.lap()}
     built.save(path)
     clock.lap()
@@ -217,24 +219,27 @@ def partners(embeddings: Floats) -> int:
 
 
 def cell(
-    model: str, part: str, name: str | None, tolerance: float | None, attacked: bool, folder: str
-) -> dict[str, Any]:
+    model: str, part: str, name: str | None, tolerance: float | None, attacked: bool, folder: str,
+    device: str = "cpu",
+) -> dict[str, Any]:  # fmt: skip
     if name is not None:
-        return matrix(model, name, tolerance, attacked, folder)
+        return matrix(model, name, tolerance, attacked, folder, device)
     return whole(model, part, tolerance, folder)
 
 
-def cells(model: str, smoke: bool) -> list[dict[str, Any]]:
+def cells(model: str, smoke: bool, device: str = "cpu") -> list[dict[str, Any]]:
     found, tolerances = encoder(model), SMOKE if smoke else TOLERANCES
     names = list(found.maps())
     plan = [(MATRIX, name, t) for t in tolerances for name in names]
     plan += [(MATRIX, name, None) for name in names if name.startswith(f"{found.layers - 1}.")]
     plan += [(PLAIN, None, None), *((HIT, None, t) for t in tolerances)]
     plan += [(BEST, None, None), (DEALT, None, tolerances[-1])]
+    # tables stored from the CPU name no device: a cell there stays what it was
+    place = {} if device == "cpu" else {"device": device}
     return [
         {
             "model": model, "part": part, "name": name, "tolerance": t,
-            "attacked": part == MATRIX and t == ATTACKED,
+            "attacked": part == MATRIX and t == ATTACKED, **place,
         }
         for part, name, t in plan
     ]  # fmt: skip
@@ -250,11 +255,14 @@ def warm() -> None:
 
 
 @click.command(help=__doc__.split("\n\n", maxsplit=1)[0])
+@click.option("--device", default="cpu", show_default=True, help="Torch's name: cpu, cuda.")
 @options(NAME)
-def main(**rest: Any) -> None:
+def main(device: str, **rest: Any) -> None:
     from sims._transformer import PACKAGE, installed
+    from slth.construct.pensia import Pensia
 
     opts = Options(**rest)
+    Pensia(device=device)  # where there is none of that name, say so before any work
     if not opts.smoke and not installed():
         raise BadInput(
             "model", f"no package {PACKAGE}", "the weights that it carries (90 MB)",
@@ -263,11 +271,16 @@ def main(**rest: Any) -> None:
     model = SMALL if opts.smoke else REAL
     if opts.smoke and not opts.as_json:
         click.echo("a small encoder of random weights in place of the pretrained one")
-    records = swept(opts, cells(model, opts.smoke))
+    if device.startswith("cuda") and opts.workers is None:
+        opts = replace(opts, workers=1)
+    records = swept(opts, cells(model, opts.smoke, device))
     records.table(opts.out / f"{NAME}.csv")
     rows = list(records)
     found = analyse(rows)
     figure(rows, found, opts.out)
+    if device != "cpu":
+        note = {"provenance": {**provenance(), "engine": f"tickets by torch on {device}"}}
+        found = replace(found, facts={**note, **found.facts})
     finish(NAME, opts, found)
 
 

@@ -28,12 +28,14 @@ Protocol, fixed before measuring:
 - Controls, which must be refuted: the same numbers of random values kept in (a); in (b) the mask's
   lists of kept neurons dealt to other outputs of their block; 21 products held to suffice.
 - Times are of every core of this machine, after compilation, medians of 3 in one process.
+- With --device the subsets of (b)'s tickets are sought in torch; the masks are the CPU's.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -62,20 +64,22 @@ from sims._pensia.figure import figure
 from sims._pensia.judging import analyse
 from sims._pensia.published import as_published, solve_rows, values_of_rows
 from sims._pensia.stated import as_stated, smallest_n, uniform_targets
-from sims._protocol import Options, finish, options, run
+from sims._protocol import Options, finish, options, provenance, run
 
 
-def cell(target: str, part: str, n: int, seed: int, certified: bool = False) -> dict[str, Any]:
+def cell(
+    target: str, part: str, n: int, seed: int, certified: bool = False, device: str = "cpu"
+) -> dict[str, Any]:
     if part in (SHARED, RANDOM):
         return as_published(target, seed, part == RANDOM)
     if part == NEEDED:
         return smallest_n(target, seed)
     if part == UNIFORM:
         return uniform_targets(seed)
-    return as_stated(target, n, seed, part, certified)
+    return as_stated(target, n, seed, part, certified, device)
 
 
-def cells(target: str, smoke: bool) -> list[dict[str, Any]]:
+def cells(target: str, smoke: bool, device: str = "cpu") -> list[dict[str, Any]]:
     seeds = range(FIRST_SEED, FIRST_SEED + (1 if smoke else SEEDS))
     sources = range(FIRST_SEED, FIRST_SEED + (8 if smoke else SOURCES))
     widths = (N, HEADLINE) if smoke else WIDTHS
@@ -85,10 +89,12 @@ def cells(target: str, smoke: bool) -> list[dict[str, Any]]:
     plan += [(DEALT, N, s) for s in seeds]
     plan += [(NEEDED, WIDEST, s) for s in sources]
     plan += [(UNIFORM, N, s) for s in (sources[:2] if smoke else sources)]
+    # tables stored from the CPU name no device: a cell there stays what it was
+    place = {} if device == "cpu" else {"device": device}
     return [
         {
             "target": target, "part": part, "n": n, "seed": seed,
-            "certified": part == TICKET and seed < FIRST_SEED + CERTIFIED,
+            "certified": part == TICKET and seed < FIRST_SEED + CERTIFIED, **place,
         }
         for part, n, seed in plan
     ]  # fmt: skip
@@ -101,33 +107,40 @@ def warm(parts: tuple[str, ...] = (SHARED, TICKET, FIRST_HIT, NEEDED)) -> None:
 
 
 @click.command(help=__doc__.split("\n\n", maxsplit=1)[0])
+@click.option("--device", default="cpu", show_default=True, help="Torch's name: cpu, cuda.")
 @options(NAME)
-def main(**rest: Any) -> None:
+def main(device: str, **rest: Any) -> None:
+    from slth.construct.pensia import Pensia
     from slth.sweep import Sweep
     from slth.sweep import run as run_sweep
 
     opts = Options(**rest)
+    Pensia(device=device)  # where there is none of that name, say so before any work
     target = "digits" if opts.smoke else "mnist5k"
     held_out(target)  # where the data are missing, say so before any work
     sweep = Sweep(
-        NAME, f"sims.{NAME}:cell", cells(target, opts.smoke), opts.out / f"{NAME}.sqlite",
+        NAME, f"sims.{NAME}:cell", cells(target, opts.smoke, device), opts.out / f"{NAME}.sqlite",
         warm=f"sims.{NAME}:warm",
     )  # fmt: skip
-    records = run_sweep(sweep, opts.workers, opts.scheduler, opts.progress)
+    workers = 1 if device.startswith("cuda") and opts.workers is None else opts.workers
+    records = run_sweep(sweep, workers, opts.scheduler, opts.progress)
     records.table(opts.out / f"{NAME}.csv")
     rows = list(records)
-    found = analyse(rows, times(target, 1 if opts.smoke else 3))
+    found = analyse(rows, times(target, 1 if opts.smoke else 3, device))
     figure(rows, found, opts.out)
+    if device != "cpu":
+        note = {"provenance": {**provenance(), "engine": f"(b)'s tickets by torch on {device}"}}
+        found = replace(found, facts={**note, **found.facts})
     finish(NAME, opts, found)
 
 
-def times(name: str, repeats: int) -> dict[str, Any]:
+def times(name: str, repeats: int, device: str = "cpu") -> dict[str, Any]:
     """Seconds and core-seconds of (a) and (b) on every core, compiled, in this one process."""
     from slth.construct.pensia import Pensia
     from slth.threads import workers
 
     warm((SHARED, TICKET))
-    f, make = target_of(name), Pensia()
+    f, make = target_of(name), Pensia(device=device)
     values, source = values_of_rows(f, FIRST_SEED), make.source_for(f, FIRST_SEED, HEADLINE)
     jobs: dict[str, Callable[[], object]] = {
         SHARED: lambda: solve_rows(f, values, workers()),

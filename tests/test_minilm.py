@@ -14,6 +14,7 @@ import torch
 from sims import _protocol, _transformer, minilm
 from sims._sentences import PAIRS, SENTENCES
 from slth import plot
+from slth.errors import BadInput
 from slth.stats.verdict import State
 from slth.ticket import load
 from slth.verify import verify
@@ -164,6 +165,16 @@ def test_a_matrix_cell_is_a_ticket_that_proves_itself(tmp_path: Path) -> None:
     gap = np.linalg.norm(acted - f(x), axis=1) / np.linalg.norm(x, axis=1)
     assert 0.01 * found["upper"] < gap.max() <= found["upper"]
     assert found["norm"] == pytest.approx(np.linalg.norm(f.weights[0], 2), rel=1e-9)
+
+
+def test_a_device_finds_the_same_tickets(tmp_path: Path) -> None:
+    name, files = "0.attention.self.query", []
+    for device in ("cpu", "cpu:0"):
+        minilm.cell(minilm.SMALL, minilm.MATRIX, name, 0.01, False, str(tmp_path), device)
+        files.append(minilm.path_of(str(tmp_path), name, 0.01).read_bytes())
+    assert files[0] == files[1]
+    with pytest.raises(BadInput, match="cuda:63"):
+        minilm.main.main(["--device", "cuda:63", "--smoke"], standalone_mode=False)
 
 
 def test_a_lost_ticket_or_one_of_another_matrix_is_found_again(tmp_path: Path) -> None:

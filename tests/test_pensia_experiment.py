@@ -12,9 +12,10 @@ import pytest
 
 from sims import _pensia, _protocol
 from sims import pensia_experiment as experiment
-from sims._pensia import SHARED, TICKET, figure, judging, published, stated
+from sims._pensia import FIRST_HIT, SHARED, TICKET, figure, judging, published, stated
 from slth import plot
 from slth.construct.pensia import Pensia, usable
+from slth.errors import BadInput
 from slth.source import Source
 from slth.stats.verdict import State
 from slth.subsetsum import Problem
@@ -39,6 +40,28 @@ def rows() -> list[dict]:
 @pytest.fixture(scope="module")
 def stored() -> dict:
     return json.loads((FIGURES / "pensia_experiment.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("part", [TICKET, FIRST_HIT])
+def test_a_device_finds_the_same_ticket(part: str, target: Target, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    sought: list[str] = []
+    monkeypatch.setattr(stated, "target_of", lambda name: target)
+    monkeypatch.setattr(stated, "compared", lambda name, ticket: {"net": ticket})
+    real = Pensia.__post_init__
+    monkeypatch.setattr(Pensia, "__post_init__", lambda p: sought.append(p.device) or real(p))
+    found = [experiment.cell("any", part, 16, 2, device=device) for device in ("cpu", "cpu:0")]
+    assert sought == ["cpu", "cpu:0"]
+    a, b = (row.pop("net").kept for row in found)
+    for x, y in zip(a, b, strict=True):
+        assert all((p.indices == q.indices).all() for p, q in zip(x, y, strict=True))
+    assert all(row.pop("core_seconds") > 0 for row in found)
+    assert found[0] == found[1]
+
+
+def test_no_such_device_is_one_line_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cuda:63"):
+        experiment.main.main(["--device", "cuda:63", "--out", str(tmp_path)], standalone_mode=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 class TestAsPublished:

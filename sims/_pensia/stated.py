@@ -23,7 +23,9 @@ from sims._pensia import (
 )  # fmt: skip
 
 
-def as_stated(name: str, n: int, seed: int, part: str, certified: bool) -> dict[str, Any]:
+def as_stated(
+    name: str, n: int, seed: int, part: str, certified: bool, device: str = "cpu"
+) -> dict[str, Any]:
     from slth.certify import certify
     from slth.construct.pensia import Pensia
     from slth.domain import Ball
@@ -31,7 +33,7 @@ def as_stated(name: str, n: int, seed: int, part: str, certified: bool) -> dict[
     from slth.verify import verify
 
     f = target_of(name)
-    make = Pensia(tolerance=TOLERANCE) if part == FIRST_HIT else Pensia()
+    make = Pensia(tolerance=TOLERANCE if part == FIRST_HIT else None, device=device)
     start = time.process_time()
     ticket = make.build(f, make.source_for(f, seed, n))
     seconds = time.process_time() - start

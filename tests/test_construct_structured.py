@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 from torch import nn
 
+from slth.construct.fixed_size import FixedSize
+from slth.construct.orseau import Orseau
 from slth.construct.pensia import Pensia
 from slth.construct.structured import Structured
 from slth.errors import BadInput
+from slth.network import Network
 from slth.subsetsum import Problem
 from slth.subsetsum.exhaustive import Exhaustive
 from slth.target import Target
 from slth.ticket import Ticket
 from slth.verify import verify
+from slth.wiring import Activation, Affine, Flatten, Wiring
 from tests import gadget_contract as contract
 from tests.gadget_contract import random_target
 
@@ -89,6 +93,24 @@ def test_more_outputs_than_four_are_answered_as_well_as_can_be() -> None:
     assert verify(ticket, target).ok
     empty = np.abs(target.weights[0]).max()
     assert ticket.claim.achieved[0] < empty  # better than nothing
+
+
+def test_of_a_convolution_whole_filters_stay_or_go() -> None:
+    """And the constructions of sizes and intervals serve one as well: a gadget a tap."""
+    rng = np.random.default_rng(8)
+    kernel = rng.uniform(-0.3, 0.3, (1, 2, 2, 2))
+    steps = (Affine(0, 0, 2, 1, (2, 2)), Activation(1, "relu"), Flatten(2), Affine(3, 1, 4, 2))
+    wiring = Wiring((2, 3, 3), steps)
+    target = Network(wiring, (kernel, rng.uniform(-0.3, 0.3, (2, 4))), (None, None))
+    ticket = Structured(tolerance=0.1, limit=34)
+    found = ticket.build(target, ticket.source_for(target, 1, 90))
+    check_structured(found)  # four taps of the filter keep the same neurons
+    assert found.claim.met
+    assert verify(found, target).ok
+    for make, n in ((FixedSize(tolerance=0.05), 60), (Orseau(tolerance=0.05), 600)):
+        other = make.build(target, make.source_for(target, 1, n))
+        assert other.claim.met
+        assert verify(other, target).ok
 
 
 def test_it_is_reproducible_and_too_narrow_a_source_is_a_result() -> None:

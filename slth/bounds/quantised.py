@@ -14,7 +14,7 @@ Theorem. Let J = {−T, …, T}, and C_t ⊆ J the numbers z for which z ε is a
 whose partial sums (in this order) stay in J. Then |C_0| = 1, |C_t| <= |C_{t+1}| <= 2 |C_t|, and
 E[|C_{t+1}| − |C_t| | C_t] = |C_t| (2T + 1 − |C_t|)/(2M + 1). Hence Pr(C_n ≠ J) <= G_n for the
 dynamic program below, and so every multiple of ε in [−w, w] is a subset sum with probability
-1 − G_n, all at once.
+1 − G_n, all at once; any other weight is less than ε away from one.
 Proof. C_{t+1} = C_t ∪ ((C_t + X_{t+1}/ε) ∩ J). A z in J \\ C_t is new iff z − X/ε lies in C_t; for
 every y in C_t, |z − y| <= 2T <= M, so X/ε = z − y has probability 1/(2M + 1); these are disjoint
 events. Add up over z. Let V_t(c) be the largest chance, over sets of at least c elements, that t
@@ -143,10 +143,11 @@ class Quantised(Bound):
                 Provenance.RESTATED,
                 r"A random network of depth $2\ell$, width $O(d\log(1/\epsilon))$ and weights of "
                 r"precision at most $\sqrt\epsilon$ holds, with high probability, every target of "
-                r"width $d$ and depth $\ell$ with weights of precision $\epsilon$, exactly.",
+                r"width $d$ and depth $\ell$ with weights of precision $\epsilon$, exactly; so "
+                r"every one up to $\epsilon$ a weight.",
                 r"d\log(1/\epsilon)",
                 "width of the source, up to a universal factor",
-                "step of the grid that the target's weights lie on",
+                "tolerance per weight",
             )
         return Statement(
             Kind.EXPLICIT,
@@ -154,10 +155,11 @@ class Quantised(Bound):
             r"Let all weights of $f$ be multiples of $\epsilon$, at most $w_i$ in layer $i$. If "
             r"$g$ has depth $2\ell$, hidden widths $2d_{i-1}n_i$, in-weights $\pm1$, out-weights "
             r"uniform on the multiples of $\epsilon$ in $[-2w_i,2w_i]$, then with probability at "
-            r"least $1-\delta$ every such $f$ has a mask $S$ with $g_S=f$.",
+            r"least $1-\delta$ every such $f$ has a mask $S$ with $g_S=f$; so every $f$ one with "
+            r"weights off by less than $\epsilon$.",
             r"n_{\mathrm{grid}}(w_i/\epsilon,\ \delta/\sum_k 2d_{k-1}d_k)",
             "neurons drawn per half block, a layer",
-            "step of the grid that the target's weights lie on",
+            "tolerance per weight",
             "A dynamic program over the number of multiples covered, by its mean growth alone; "
             "binomial tails are searched for the least number of neurons.",
         )

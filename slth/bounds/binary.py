@@ -67,7 +67,8 @@ class Binary(Bound):
     @property
     def statement(self) -> Statement:
         if self.form == "copies":
-            width = r"O(d_iB_iR)" if self.routing == "powers" else r"O(d_iR)"
+            powers = self.routing == "powers"
+            width = r"O(d_{i-1}B_iR)" if powers else r"O((d_{i-1}+d_i)R)"
             return Statement(
                 Kind.EXPLICIT,
                 Provenance.DERIVED,

@@ -2,8 +2,8 @@
 
 Every kept weight is drawn anew and the copies are derived from them (`slth.layered_copies`): the
 largest error of a weight, the bounds and the certificate follow again. The derivation is tried on
-the stack itself, run neuron by neuron with a bound on its rounding: at no point of the claim's
-domain may it be farther from the target than derived.
+the stack itself, run neuron by neuron with a bound on its rounding at points of the claim's domain:
+its outputs must be the derived ones, and no farther from the target than claimed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slth.bounds import facts
-from slth.chains import as_chain, plain
+from slth.certify.rounding import ULP
+from slth.chains import as_chain, evaluate, first_order, plain
 from slth.domain import Domain, from_json
 from slth.errors import BadInput
-from slth.layered_certify import proved
+from slth.layered_certify import proved, run
 from slth.layered_claims import failures, measured, served
 from slth.layered_distance import distances, upper_bound
 from slth.layered_ticket import LayeredTicket
 from slth.network import Network
 from slth.ticket import Claim
 from slth.verify import Check
+from slth.wiring import LIPSCHITZ
 
 Floats = NDArray[np.float64]
 CLOSE = 1 + 1e-6  # norms come from routines whose late digits differ between machines
@@ -42,12 +44,35 @@ def checks(ticket: LayeredTicket, target: Any, probes: list[Floats]) -> Iterator
     yield Check("the source has the target's activation", same, ticket.source.activation)
     domain = from_json(dict(ticket.claim.domain))
     found = measured(ticket, network)
+    apart = max(_disagreement(ticket, x) for x in probes)
+    statement = f"run neuron by neuron at {len(probes)} points, the stack computes them"
+    yield Check(statement, apart <= 0, f"{max(0.0, apart)!r} apart")
     far = max(proved(network, ticket, x) for x in probes)
-    statement = f"run neuron by neuron at {len(probes)} points, it stays within its bound"
+    statement = "and it stays within its bound there"
     yield Check(statement, far <= found.error_bound, f"{far!r} of {found.error_bound!r}")
     yield from _claims(ticket, found, network, domain)
     if ticket.certificate is not None:
         yield from _certificate(ticket, found, network)
+
+
+def _disagreement(ticket: LayeredTicket, x: Floats) -> float:
+    """By how much the stack's outputs at x differ from the derived copies', beyond what rounding
+    and remainders allow; at most 0 where the derivation is right."""
+    copies, (ran, doubt) = ticket.apart, run(ticket, x)
+    p, q, slack = copies.slopes
+    up, down, size = np.maximum(x, 0), np.minimum(x, 0), np.abs(x)
+    lip, z = LIPSCHITZ[copies.activation.kind], p @ up + q @ down
+    room = slack @ size + x.size * ULP * (np.maximum(np.abs(p), np.abs(q)) @ size)
+    if copies.remainder is not None:
+        room = room + copies.remainder @ size ** first_order(copies.activation).power
+    for links, (value, loose) in zip((None, *copies.links[1:]), copies.offsets, strict=True):
+        if links is not None:
+            y = evaluate(copies.activation, z)
+            terms = int(np.diff(links.indptr).max(initial=0)) + 8
+            room = abs(links) @ (lip * room + terms * ULP * np.abs(y))
+            z = links @ y
+        z, room = z + value, room + loose + 4 * ULP * (np.abs(z) + np.abs(value))
+    return float((np.abs(ran - z) - doubt - room * (1 + 1e-9)).max())
 
 
 def _claims(
@@ -72,7 +97,8 @@ def _claims(
     hidden = [f for f in failures(facts(plain(target), domain), ticket.source) if named]
     hidden = [f for f in hidden if f not in claim.failed]
     statement = f"of its theorem's hypotheses only {len(claim.failed)} fail"
-    yield Check(statement, not hidden and (named or bool(claim.failed)), "".join(hidden[:1]))
+    held = not hidden and (named or bool(claim.failed))
+    yield Check(statement, held, hidden[0] if hidden else "no other")
     yield Check(
         f"error at most {claim.error_bound!r}",
         found.error_bound <= claim.error_bound * CLOSE,

@@ -512,6 +512,30 @@ class TestTheTicket:
         report = verify_layered(ticket.with_certificate(honest | change), target)
         assert [c for c in report.false if c.statement.startswith(statement)]
 
+    @pytest.mark.parametrize("kind", ["relu", "tanh"])
+    @pytest.mark.parametrize("part", ["slopes", "offsets", "links"])
+    def test_a_false_derivation(self, kind, part, monkeypatch):
+        target = target_of(kind)
+        ticket = built(target)
+        copies = ticket.apart
+        if part == "slopes":
+            p, q, slack = copies.slopes
+            wrong: Any = (q, p, slack) if kind == "relu" else (p, q * (1 + 2.0**-6), slack)
+        elif part == "offsets":
+            (value, doubt), *rest = copies.offsets
+            wrong = ((value * (1 - 2.0**-6), doubt), *rest)
+        else:
+            wrong = (*copies.links[:-1], copies.links[-1] * (1 - 2.0**-6))
+        other = replace(copies)
+        if part == "slopes":
+            vars(other)["slopes"] = wrong
+        else:
+            object.__setattr__(other, part, wrong)
+        assert not verify_layered(ticket, target).false
+        monkeypatch.setitem(vars(ticket), "apart", other)
+        false = [c.statement for c in verify_layered(ticket, target).false]
+        assert any("the stack computes them" in s for s in false)
+
     def test_a_neuron_that_reads_two_inputs_is_no_copy(self, case):
         target, ticket = case
         first = ticket.kept[0]

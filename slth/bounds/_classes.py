@@ -226,11 +226,19 @@ def unit_class_failures(target: TargetClass) -> list[str]:
 
 
 def law_failures(source: Source) -> list[str]:
-    """What keeps a source's laws out of the theorems: all of them draw from U[-1, 1]."""
+    """What keeps a source's laws out of the theorems: all of them draw from U[-1, 1], before the
+    target is seen."""
     from slth.laws import Uniform
 
-    return [
+    failed = [
         f"The theorem's weights are U[-1, 1]; the source's are {law.to_json()}."
         for law in dict.fromkeys((source.law, source.out_law or source.law))
         if law != Uniform()
     ]
+    exchanged = sum(len(pairs) for pairs in getattr(source, "exchanged", ()))
+    if exchanged:
+        failed.append(
+            "The theorem's neurons serve what they do before the target is seen; here "
+            f"{exchanged} pairs were exchanged after that."
+        )
+    return failed

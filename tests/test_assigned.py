@@ -20,7 +20,7 @@ from slth.assignment import assign, good_slots
 from slth.bounds import assigned as bound
 from slth.bounds import facts
 from slth.bounds._matching import match_failure
-from slth.construct._exchange import BEHIND, density, exchanges
+from slth.construct._exchange import BEHIND, _State, density, exchanges
 from slth.construct.assigned import Assigned, least_size
 from slth.construct.malach import Malach
 from slth.construct.pensia import Pensia
@@ -435,31 +435,51 @@ def test_the_saddle_point_counts_subsets() -> None:
     assert density(x, math.nan) == math.inf
 
 
-def test_exchanges_help_the_hardest_and_keep_in_weights_good() -> None:
+def dense(view: AssignedSource, target: Target) -> np.ndarray:
+    """L of every gadget, `[2, blocks, outputs]`, from the products themselves."""
+    w = target.weights[0].T
+    values = [view.in_weights(0, h)[:, None] * view.out_weights(0, h) for h in (0, 1)]
+    found = np.empty((2, *w.shape))
+    for half, a, j in np.ndindex(found.shape):
+        found[half, a, j] = density(values[half][a, j], w[a, j])
+    return found
+
+
+def test_every_exchange_helps_its_two_slots_and_keeps_in_weights_good() -> None:
+    target = random_target((12, 24), seed=3)
+    source = Assigned().source_for(target, 4, 10)
+    assert isinstance(source, AssignedSource)
+    state = _State.of(source, 0, target.augmented(0), True)
+    found = dense(source, target)
+    np.testing.assert_allclose(state.dense.reshape(12, 2, 24).swapaxes(0, 1), found, rtol=1e-5)
+    pairs = exchanges(source, 0, target.augmented(0), None, True)
+    assert len(pairs) >= 5
+    for k, pair in enumerate(pairs):
+        slots = [np.argwhere((source.places[0] == p).any(axis=2))[:1] for p in pair]
+        touched = {tuple(at.tolist()) for one in slots for at in one}
+        source = replace(source, exchanged=(pairs[: k + 1],))
+        before, found = found, dense(source, target)
+        assert min(found[at].min() for at in touched) > min(before[at].min() for at in touched)
+        same = np.ones(found.shape[:2], dtype=bool)
+        for at in touched:
+            same[at] = False
+        np.testing.assert_array_equal(found[same], before[same])
+    for half, a, k in np.ndindex(source.places[0].shape):
+        assert (1 - 2 * half) * source.in_weights(0, half)[a, k] >= source.least[0]
+
+
+def test_exchanges_help_the_hardest() -> None:
     target = random_target((16, 24), seed=3)
     source = Assigned().source_for(target, 4, 12)
     assert isinstance(source, AssignedSource)
+    old = dense(source, target)
     pairs = exchanges(source, 0, target.augmented(0), None, True)
-    after = replace(source, exchanged=(pairs,))
-    assert len(pairs) >= 5
-
-    def dense(view: AssignedSource) -> np.ndarray:
-        values = [view.in_weights(0, h)[:, None] * view.out_weights(0, h) for h in (0, 1)]
-        w = target.weights[0].T
-        return np.array(
-            [[[density(x, y) for x, y in zip(*row, strict=True)] for row in zip(v, w, strict=True)]
-             for v in values]
-        )  # fmt: skip
-
-    old, new = dense(source), dense(after)
+    new = dense(replace(source, exchanged=(pairs,)), target)
     goal = np.median(old) - BEHIND
     assert new.min() > old.min() + 1
     assert (new < goal).sum() < 0.2 * (old < goal).sum()
-    for half, a, k in np.ndindex(after.places[0].shape):
-        assert (1 - 2 * half) * after.in_weights(0, half)[a, k] >= source.least[0]
-    seeds = range(5)
     worst = [
-        [max(make.build(target, make.source_for(target, s, 12)).claim.achieved) for s in seeds]
+        [max(make.build(target, make.source_for(target, s, 12)).claim.achieved) for s in range(5)]
         for make in (Assigned(), Assigned(looks_at="target"))
     ]
     assert np.median(worst[1]) < np.median(worst[0]) / 2

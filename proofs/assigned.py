@@ -21,7 +21,8 @@ least: q_r. (3) By Hall's (1935) theorem, each slot taken m times, an assignment
 S has fewer than m r good neurons. (4) Their number is binomial with a chance p >= 1 − q_r. For
 0 < z <= 1 Markov's inequality gives Pr(Bin <= k) <= z^−k (1 − p + p z)^h, which at
 z = k (1 − p)/(p (h − k)) is B_r, and z <= 1 as k <= p h. A smaller p only makes Pr larger, so
-p = 1 − q_r is allowed. (5) There are C(2d, r) sets of r slots: add up. (6) Given that |u| >= c and
+p = 1 − q_r is allowed. (5) There are C(2d, r) sets of r slots: add up (where an input has one half
+only, f = 0 and the sets are C(d, r) for r <= d). (6) Given that |u| >= c and
 u's sign, |u| is uniform on [c, 1], and in-weights are independent, so they are so given all their
 signs and which are that large; the choice is a function of those. (7) Given u the product has
 density 1/(2u) on [−u, u]; its mean over u in [c, 1] is f. ∎
@@ -111,7 +112,7 @@ def steps() -> tuple[Step, ...]:
         Step("∀ events: Pr(a union) <= the sum of their Pr", "assumed"),
         Step(
             "∀ d <= 2, few neurons, m <= 2, τ in {1/4, 1/2, 3/4}: the exact chance of no "
-            "assignment is at most Σ_r C(2d, r) B_r",
+            "assignment is at most Σ_r C(2d, r) B_r, with one half an input Σ_r C(d, r) B_r",
             "exact",
             lambda: whole(),
             {"a neuron is good half as often": lambda: whole(rarer=2)},
@@ -203,9 +204,9 @@ def both_halves() -> Implication:
     )
 
 
-def fulfilled(patterns: tuple[Pattern, ...], each: int) -> bool:
-    """Hall's condition for neurons with these patterns."""
-    slots = [(a, s) for a in range(len(patterns[0])) for s in (1, -1)]
+def fulfilled(patterns: tuple[Pattern, ...], each: int, halves: int = 2) -> bool:
+    """Hall's condition for neurons with these patterns, and for half + alone if `halves` is 1."""
+    slots = [(a, s) for a in range(len(patterns[0])) for s in (1, -1)[:halves]]
     return all(
         sum(any(pattern[a] == s for a, s in chosen) for pattern in patterns) >= each * size
         for size in range(1, len(slots) + 1)
@@ -235,7 +236,7 @@ def slots_of(patterns: tuple[Pattern, ...], each: int, paths: bool = True) -> tu
     """The library's assignment; paths=False: what a neuron gets at first is what it keeps."""
     import numpy as np
 
-    from slth.construct._assignment import assign, good_slots
+    from slth.assignment import assign, good_slots
 
     rows = np.array(patterns, dtype=np.float64)
     if paths:
@@ -313,23 +314,23 @@ def binomials(all_k: bool = False, power: int = 1) -> Iterator[tuple[Fraction, F
 def whole(rarer: int = 1, count: bool = True) -> Iterator[tuple[Fraction, Fraction]]:
     cases = [(1, h, m) for h in range(1, 13) for m in (1, 2)]
     cases += [(2, h, 1) for h in range(1, 8)]
-    for (inputs, neurons, each), quarter in product(cases, (1, 2, 3)):
+    for (inputs, neurons, each), quarter, halves in product(cases, (1, 2, 3), (1, 2)):
         tau = Fraction(quarter, 4)
         bound = sum(
-            (comb(2 * inputs, r) if count else 1)
+            (comb(halves * inputs, r) if count else 1)
             * chernoff(neurons, each * r - 1, 1 - none_of(inputs, r, tau))
-            for r in range(1, 2 * inputs + 1)
+            for r in range(1, halves * inputs + 1)
         )
-        yield no_assignment(inputs, neurons, each, tau / rarer), Fraction(bound)
+        yield no_assignment(inputs, neurons, each, tau / rarer, halves), Fraction(bound)
 
 
-def no_assignment(inputs: int, neurons: int, each: int, tau: Fraction) -> Fraction:
+def no_assignment(inputs: int, neurons: int, each: int, tau: Fraction, halves: int = 2) -> Fraction:
     """The exact probability, over all multisets of patterns."""
     chance = {0: 1 - tau, 1: tau / 2, -1: tau / 2}
     patterns = list(product((0, 1, -1), repeat=inputs))
     total = Fraction(0)
     for drawn in combinations_with_replacement(patterns, neurons):
-        if not fulfilled(drawn, each):
+        if not fulfilled(drawn, each, halves):
             orders = factorial(neurons)
             for times in Counter(drawn).values():
                 orders //= factorial(times)

@@ -129,6 +129,10 @@ class LayeredSource:
         return tuple(pairwise(self.dims))
 
     @property
+    def drawn(self) -> tuple[int, ...]:
+        return self.n
+
+    @property
     def n(self) -> tuple[int, ...]:
         """Copies of an output, a target layer each."""
         return self.copies

@@ -212,6 +212,11 @@ class Source:
         """Outputs of layer pair `layer`; of a convolution, output channels times taps."""
         return self.links[layer][1]
 
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """Neurons drawn a half of a block, a layer pair: n, unless they choose their inputs."""
+        return self.n
+
     def blocks(self, layer: int) -> int:
         """Inputs of layer pair `layer`, input "one" included."""
         return self.inputs(layer) + self.bias[layer]
@@ -224,6 +229,13 @@ class Source:
     def parameters(self) -> int:
         """Random weights in the whole source, all of them prunable."""
         return sum(self.hidden(i) * (self.blocks(i) + self.outputs(i)) for i in range(self.pairs))
+
+    def positions(
+        self, layer: int, half: Coordinate, block: Coordinate, index: Coordinate
+    ) -> NDArray[np.int64]:
+        """Where hidden neurons stand in the pair's hidden layer."""
+        place: Any = (2 * np.asarray(block) + half) * self.n[layer] + index
+        return np.asarray(place, dtype=np.int64)
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -278,11 +290,7 @@ class Source:
         """Scattered weights at broadcastable coordinates; a flat array in C order."""
         from slth import philox
 
-        half, block, output, index = np.broadcast_arrays(half, block, output, index)
-        if any(c.dtype.kind not in "iu" for c in (half, block, output, index)):
-            raise BadInput("coordinates", "other than integers", "integers", "round them yourself")
-        flat = [np.array(c).ravel() for c in (half, block, output, index)]  # copies: writable
-        self._check(layer, role, *flat)
+        flat = self._coordinates(layer, role, half, block, output, index)
         tags = flat.pop(0) + self._tag(layer, role, 0)
         out = np.empty(flat[0].size)
         normal, power = tables()
@@ -383,6 +391,10 @@ class Source:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Source:
+        if "drawn" in data:
+            from slth.assigned_source import AssignedSource
+
+            return AssignedSource.from_json(data)
         out_law, wiring, bias_law = data["out_law"], data.get("wiring"), data.get("bias_law")
         dims: Any = tuple(d if isinstance(d, int) else tuple(d) for d in data["dims"])
         return Source(
@@ -421,6 +433,23 @@ class Source:
                 "index range", f"[{start}, {stop})", f"within [0, {self.n[layer]})", "widen n"
             )
         return stop
+
+    def _coordinates(
+        self,
+        layer: int,
+        role: Role,
+        half: Coordinate,
+        block: Coordinate,
+        output: Coordinate,
+        index: Coordinate,
+    ) -> list[NDArray[np.int64]]:
+        """The same, broadcast against each other and flat, if they are whole and in the source."""
+        parts = np.broadcast_arrays(half, block, output, index)
+        if any(c.dtype.kind not in "iu" for c in parts):
+            raise BadInput("coordinates", "other than integers", "integers", "round them yourself")
+        flat = [np.array(c).ravel() for c in parts]  # copies: writable
+        self._check(layer, role, *flat)
+        return flat
 
     def _check(
         self,

@@ -234,18 +234,18 @@ class Ticket:
 
     def _masks(self, layer: int) -> tuple[Floats, Floats, Floats]:
         """Dense masks: in-matrix `[hidden, d]`, bias `[hidden]`, out-matrix `[outputs, hidden]`."""
-        source, n = self.source, self.source.n[layer]
+        source = self.source
         width, outputs, hidden = source.inputs(layer), source.outputs(layer), source.hidden(layer)
         in_mask, bias_mask = np.zeros((hidden, width)), np.zeros(hidden)
         out_mask = np.zeros((outputs, hidden))
         for half, kept in enumerate(self.kept[layer]):
             block, index = self.used[layer][half]
-            position = (2 * block + half) * n + index
+            position = source.positions(layer, half, block, index)
             one = block == width
             in_mask[position[~one], block[~one]] = 1.0
             bias_mask[position[one]] = 1.0
             gadget = kept.gadgets
-            at = (2 * (gadget // outputs) + half) * n + kept.indices
+            at = source.positions(layer, half, gadget // outputs, kept.indices)
             out_mask[gadget % outputs, at] = 1.0
         return in_mask, bias_mask, out_mask
 

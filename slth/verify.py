@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slth.assigned_source import AssignedSource
 from slth.domain import from_json
 from slth.errors import BadInput
 from slth.kept import Run
@@ -75,6 +76,8 @@ def verify(ticket: Ticket | LayeredTicket, target: Target | Network) -> Report:
 
         return verify_layered(ticket, target)
     checks = list(_identity(ticket, target))
+    if isinstance(ticket.source, AssignedSource):
+        checks += _places(ticket.source)
     if all(check.true for check in checks):
         worst, unmet = _gadgets(ticket, target)
         checks.append(_frozen(ticket))
@@ -100,6 +103,23 @@ def _identity(ticket: Ticket, target: Target | Network) -> Iterator[Check]:
     yield Check("the source has the target's architecture", fits, f"dims {source.dims}")
     wrong = _unreadable(claim, target)
     yield Check("the claim can be read and speaks of every layer", not wrong, wrong or "it does")
+
+
+def _places(source: AssignedSource) -> Iterator[Check]:
+    """Whether it is a mask at all: a hidden neuron that served two slots would be two neurons.
+
+    The places are a finder's work, so this looks at nothing else. An in-weight of the wrong sign
+    would be no lie: `_products` goes by the sign itself.
+    """
+    for layer, places in enumerate(source.places):
+        served = np.sort(places[places >= 0])
+        twice = int((served[1:] == served[:-1]).sum())
+        beyond = int((served >= source.plain.hidden(layer)).sum())
+        yield Check(
+            f"layer {layer}: no hidden neuron serves two inputs or halves",
+            not twice and not beyond,
+            f"{twice} twice, {beyond} outside the layer" if twice or beyond else "none does",
+        )
 
 
 def _unreadable(claim: Claim, target: Target | Network) -> str:

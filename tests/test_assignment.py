@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from slth.construct._assignment import Assignment, Good, assign, good_slots
+from slth.assignment import Assignment, Good, assign, good_slots
 from slth.errors import BadInput
 
 

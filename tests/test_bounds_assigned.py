@@ -12,13 +12,13 @@ import pytest
 from scipy.integrate import quad
 
 from proofs.assigned import no_assignment, none_of
+from slth.assignment import assign, good_slots
 from slth.bounds import _matching, load, unit_class
 from slth.bounds._coverage import product, uniform
 from slth.bounds._end_interval import Sharp
 from slth.bounds._matching import least_neurons, match_failure
 from slth.bounds.assigned import CHANCES, Plan, n_sharp, plan, plans
 from slth.bounds.random_subset_sum import FULL, n_rss, n_rss_product, n_rss_reach
-from slth.construct._assignment import assign, good_slots
 from slth.errors import BadInput
 from tests.subset_sums import coarse, covers, too_low
 
@@ -72,7 +72,7 @@ class TestMatching:
             monkeypatch.setattr(_matching, "GROWTH", growth)
             for inputs, each, chance, delta in ((200, 10, 0.05, 0.1), (60, 1, 0.02, 1e-3)):
                 _matching._runs.cache_clear()
-                first, last, log_sets = _matching._runs(inputs)
+                first, last, log_sets = _matching._runs(2 * inputs)
                 assert first.size <= 2 * inputs - (100 if inputs == 200 else 0)
                 assert (first[1:] == last[:-1] + 1).all()
                 assert (first[0], last[-1]) == (1, 2 * inputs)
@@ -93,7 +93,7 @@ class TestMatching:
             chance = float(rng.uniform(0.05, 0.9))
             h = int(2 * inputs * each * (1 + rng.exponential(1)))
             _matching._runs.cache_clear()
-            first, last, _ = _matching._runs(inputs)
+            first, last, _ = _matching._runs(2 * inputs)
             for a, b, bound in zip(
                 first, last, _matching._exponents(inputs, h, each, chance), strict=True
             ):

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from slth.cli import main
 from slth.construct import Construction, _pieces, discard
+from slth.construct.assigned import Assigned
 from slth.construct.malach import Malach
 from slth.construct.pensia import Pensia
 from slth.kept import Kept, runs
@@ -43,6 +44,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 MAKES = [Pensia(), Pensia(tolerance=1e-4), Pensia(halves="needed"), Malach(), Malach(tolerance=0.1)]
+MAKES += [Assigned(looks_at="target")]
 
 
 def saved(ticket: Ticket, path: Path) -> bytes:

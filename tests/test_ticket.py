@@ -20,6 +20,7 @@ from slth.certify.propagate import class_propagation, propagation
 from slth.construct import constructions, malach
 from slth.construct import load as load_construction
 from slth.construct._gadgets import GadgetConstruction, Half
+from slth.construct.assigned import Assigned
 from slth.construct.malach import Malach
 from slth.construct.pensia import WIDEST, Pensia
 from slth.domain import Ball, Box
@@ -61,6 +62,9 @@ VARIANTS = [
     (Malach(), 500),
     (Malach(match="product", epsilon=0.5), 4000),
     (Malach(match="product"), 500),
+    (Assigned(epsilon=0.05), 40),
+    (Assigned(epsilon=0.05, halves="needed", looks_at="target"), 24),
+    (Assigned(), 16),
 ]
 
 

@@ -251,23 +251,31 @@ def unit_class_failures(target: TargetClass) -> list[str]:
 
 
 def law_failures(source: Source) -> list[str]:
-    """What keeps a source out of the theorems: all of them draw every weight from U[-1, 1]."""
+    """What keeps a source out of the theorems: all of them draw every weight from U[-1, 1], before
+    the target is seen."""
     from slth.laws import Uniform
 
     own = source.bias_law if any(source.bias) else None
-    frozen = []
+    failed = []
     if source.present < 1:
-        frozen.append(
+        failed.append(
             f"The theorem's source has all its weights; here one exists with chance "
             f"{source.present:g} (Gadhikar et al. 2022 say how much wider it must be)."
         )
     if source.locked:
-        frozen.append(
+        failed.append(
             f"The theorem's masks are free; here an out-weight is locked with chance "
             f"{source.locked:g} (Otsuka et al. 2024)."
         )
-    return frozen + [
+    failed += [
         f"The theorem's weights are U[-1, 1]; the source's are {law.to_json()}."
         for law in dict.fromkeys((source.law, source.out_law or source.law, own or source.law))
         if law != Uniform()
     ]
+    exchanged = sum(len(pairs) for pairs in getattr(source, "exchanged", ()))
+    if exchanged:
+        failed.append(
+            "The theorem's neurons serve what they do before the target is seen; here "
+            f"{exchanged} pairs were exchanged after that."
+        )
+    return failed

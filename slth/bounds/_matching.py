@@ -17,6 +17,9 @@ since 1 − τ <= (1 − τ/2)². Chernoff's bound for each S and the union over
 
 with D(x || p) = x ln(x/p) + (1 − x) ln((1 − x)/(1 − p)), and D = 0 where x >= p.
 
+Where each input has one slot only (`halves` 1: its input is never negative), S holds one half of
+r inputs, r <= d: q_r = (1 − τ/2)^r as above, and there are C(d, r) such sets.
+
 More than 2·EXACT slots are summed in runs of r: a run a..b has at most b − a + 1 times its largest
 C(2d, r), the q of a and the x of b.
 """
@@ -38,9 +41,11 @@ MOST = 1 << 52  # neurons
 ROUNDING = 1e-14  # relative, of what is added up in an exponent: about forty roundings
 
 
-def match_failure(inputs: int, neurons: int, each: int, chance: float) -> float:
+def match_failure(inputs: int, neurons: int, each: int, chance: float, halves: int = 2) -> float:
     """The bound above on the probability that not every slot of `inputs` inputs gets `each`
-    neurons, where a neuron is good for an input with probability `chance` = τ, rounded up."""
+    neurons, where a neuron is good for an input with probability `chance` = τ, rounded up.
+
+    halves: slots an input, 2 or 1."""
     if inputs < 1 or neurons < 0 or each < 0:
         got = f"{inputs}, {neurons}, {each}"
         raise BadInput("inputs, neurons, each", got, ">= 1, >= 0, >= 0", "pass counts")
@@ -48,9 +53,10 @@ def match_failure(inputs: int, neurons: int, each: int, chance: float) -> float:
         raise BadInput("chance", chance, "a number in (0, 1)", "loosen the least in-weight")
     if each == 0:
         return 0.0
-    if neurons < 2 * inputs * each:
+    if neurons < halves * inputs * each:
         return 1.0
-    total = float(np.exp(np.minimum(_exponents(inputs, neurons, each, chance), 0.0)).sum())
+    exponents = _exponents(inputs, neurons, each, chance, halves)
+    total = float(np.exp(np.minimum(exponents, 0.0)).sum())
     return min(1.0, total * (1 + MARGIN))
 
 
@@ -73,9 +79,9 @@ def least_neurons(inputs: int, each: int, chance: float, delta: float) -> int:
     return high
 
 
-def _exponents(inputs: int, neurons: int, each: int, chance: float) -> Floats:
+def _exponents(inputs: int, neurons: int, each: int, chance: float, halves: int = 2) -> Floats:
     """`[runs]`: the logarithm of what each run of sizes contributes, rounded up."""
-    first, last, log_sets = _runs(inputs)
+    first, last, log_sets = _runs(halves * inputs)
     log_missed = np.maximum(0.0, first - inputs) * math.log1p(-chance)
     log_missed += np.minimum(first, 2 * inputs - first) * math.log1p(-chance / 2)
     bound: Floats = log_sets * (1 + ROUNDING) - _chernoff(neurons, each * last - 1, log_missed)
@@ -107,20 +113,24 @@ def _log_one_minus(log_missed: Floats) -> Floats:
 
 
 @cache
-def _runs(inputs: int) -> tuple[Floats, Floats, Floats]:
-    """Runs a..b of sizes r that make up 1..2d: `[runs]` a, b and the log of the number of sets."""
+def _runs(slots: int) -> tuple[Floats, Floats, Floats]:
+    """Runs a..b of sizes r, 1..slots in all: `[runs]` a, b and the log of the number of sets."""
     from scipy.special import gammaln
 
-    slots = 2 * inputs
-    ends = [0]
-    while ends[-1] < inputs:
-        ends.append(min(inputs, ends[-1] + max(1, int((GROWTH - 1) * (ends[-1] - EXACT)))))
-    # the sizes d + 1 .. 2d as the complements of 0 .. d − 1
-    sides = np.array(ends, dtype=np.float64)
-    first = np.concatenate([sides[:-1] + 1, (slots - sides[1:] + 1)[::-1]])
-    last = np.concatenate([sides[1:], (slots - sides[:-1])[::-1]])
-    largest = np.where(last <= inputs, last, first)  # of the run, the one nearest d
+    # the sizes up to half of all, and the others as the complements of 0 .. (slots − 1)/2
+    low, high = _ends(slots // 2), _ends((slots + 1) // 2)
+    first = np.concatenate([low[:-1] + 1, (slots - high[1:] + 1)[::-1]])
+    last = np.concatenate([low[1:], (slots - high[:-1])[::-1]])
+    largest = np.where(last <= slots // 2, last, first)  # of the run, the one nearest the middle
     log_choices = gammaln(slots + 1) - gammaln(largest + 1) - gammaln(slots - largest + 1)
     # gammaln's own cancellation: each term is about slots · ln(slots)
     slack = 8 * 2.0**-52 * gammaln(slots + 1)
     return first, last, np.maximum(0.0, log_choices) + np.log(last - first + 1) + slack
+
+
+def _ends(most: int) -> Floats:
+    """Where runs of 1 .. most end, 0 first."""
+    ends = [0]
+    while ends[-1] < most:
+        ends.append(min(most, ends[-1] + max(1, int((GROWTH - 1) * (ends[-1] - EXACT)))))
+    return np.array(ends, dtype=np.float64)

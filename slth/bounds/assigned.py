@@ -9,7 +9,7 @@ Call a neuron *good* for (input a, half ±) if ±u_a >= c, for one c in (0, 1) o
 assign to each of the 2 d_{i-1} slots m good neurons, none to two. Whether that is possible depends
 on which neurons are good alone, and fails with probability at most `_matching.match_failure` (Hall
 1935): from h about 2 d_{i-1} m on hardly ever, once d_{i-1} (1 − c) is above about ten. If the
-choice too depends on nothing else (`slth.construct._assignment` keeps to that), then, given all of
+choice too depends on nothing else (`slth.assignment` keeps to that), then, given all of
 it, the in-weights of the assigned neurons are independent and uniform on ±[c, 1], and the
 out-weights are as they were drawn: every output has in every slot m independent products of the
 law `_end_interval.Sharp(c)`, none wasted on a wrong sign and, for c near 1, nearly uniform values.
@@ -25,6 +25,7 @@ is small; any would do. Proof: `proofs/assigned`.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -45,7 +46,7 @@ from slth.bounds import (
     check_epsilon,
     unit_class_failures,
 )
-from slth.bounds._matching import least_neurons
+from slth.bounds._matching import least_neurons, match_failure
 from slth.bounds.pensia import even_tolerances, link_events
 from slth.bounds.random_subset_sum import (
     MARGIN,
@@ -59,6 +60,8 @@ from slth.bounds.random_subset_sum import (
 from slth.errors import BadInput
 
 MATCH = 0.1  # of δ, for the assignments
+MISSED = 0.01  # chance of a slot short of a neuron, of `filled`
+LATTICE = 1024  # least in-weights that `filled` tries are fractions of it
 CHANCES = tuple(0.98 * 2 ** (-k / 2) for k in range(48))  # 1 − c that are tried
 STRIDE = 4  # of them, at first
 SLOPE = 1.6  # of the guess that c is chosen by
@@ -175,13 +178,34 @@ def plans(
     every target of the class is met within η_i. Raises BadInput unless there is an η a layer."""
     if len(etas) != target.depth:
         raise BadInput("etas", len(etas), f"{target.depth}, one a layer", "pass one a layer")
-    match = MATCH * check_delta(delta) / target.depth
-    each = (1 - MATCH) * delta * (1 - MARGIN) / link_events(target)
+    match, each = shares(target, delta)
     reach = (max(1.0, entry) for entry in target.max_entries)
     return tuple(
         plan(inputs, eta, each, match, r, method)
         for (inputs, _), eta, r in zip(target.links, etas, reach, strict=True)
     )
+
+
+def shares(target: TargetClass, delta: float) -> tuple[float, float]:
+    """Of δ: what each layer's assignment may fail with, and each subset sum."""
+    match = MATCH * check_delta(delta) / target.depth
+    return match, (1 - MATCH) * delta * (1 - MARGIN) / link_events(target)
+
+
+def filled(inputs: int, neurons: int, halves: int = 2) -> Plan:
+    """For a width that is given, not asked for: as many neurons a slot as the assignment can give
+    every slot, but for a chance of MISSED, and the largest least in-weight with which it can.
+
+    halves: slots an input. Where not even one a slot is that sure, one is asked for all the same.
+    """
+
+    def fails(each: int, least: int) -> bool:
+        return match_failure(inputs, neurons, each, 1 - least / LATTICE, halves) > MISSED
+
+    most = neurons // (halves * inputs)
+    each = bisect_left(range(1, most + 1), True, key=lambda m: fails(m, 1))
+    least = bisect_left(range(1, LATTICE), True, key=lambda k: fails(max(1, each), k))
+    return Plan(max(1, each), max(1, least) / LATTICE, neurons)
 
 
 @final

@@ -131,6 +131,7 @@ def ticket(
         "source": {
             **source.to_json(),
             "links": [list(link) for link in source.links],
+            "drawn": list(source.drawn),
             "parameters": source.parameters,
             "hidden": [source.hidden(i) for i in range(source.pairs)],
         },
@@ -169,7 +170,7 @@ def _why(found: Ticket, asked: list[float] | None) -> str:
     if asked is None:
         missing = "--delta" if found.claim.tolerances is not None else "--epsilon and --delta"
         return f"its hypotheses hold; give {missing} to see the width it asks for"
-    if any(n < a for n, a in zip(found.source.n, asked, strict=True)):
+    if any(n < a for n, a in zip(found.source.drawn, asked, strict=True)):
         return "its hypotheses hold; the source is narrower than it asks for"
     return (
         "its hypotheses hold and the source is as wide as it asks for: success with probability "
@@ -183,7 +184,7 @@ def show_ticket(facts: Mapping[str, Any]) -> None:
     for i, achieved in enumerate(facts["achieved"]):
         layers.add_row(
             "{} → {}".format(*source["links"][i]),
-            str(source["n"][i]),
+            str(source["drawn"][i]),
             "–" if theorem["n_asked"] is None else f"{theorem['n_asked'][i]:.6g}",
             "–" if facts["tolerances"] is None else f"{facts['tolerances'][i]:.3g}",
             f"{achieved:.3g}",

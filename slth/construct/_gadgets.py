@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import slth
+from slth.assigned_source import AssignedSource
 from slth.bounds import TargetClass, facts, law_failures
 from slth.bounds.pensia import link_events
 from slth.bounds.random_subset_sum import min_trials
@@ -131,6 +132,18 @@ class GadgetConstruction(Construction):
         """Neurons a half and layer that the explicit theorem asks for at these tolerances."""
         raise BadInput("n", "none", "a number: this construction cites no width", "give n")
 
+    def too_narrow(
+        self, source: Source, facts: TargetClass, etas: tuple[float, ...], delta: float
+    ) -> list[str]:
+        """Where the source is narrower than the explicit theorem asks, a sentence a layer."""
+        asked = self.theorem_n(facts, etas, delta)
+        return [
+            f"Layer {i} of the source has {n} neurons a half; the explicit theorem asks for "
+            f"{asked_n:.6g}."
+            for i, (n, asked_n) in enumerate(zip(source.n, asked, strict=True), start=1)
+            if n < asked_n
+        ]
+
     def region(self, target: Target | Network) -> Domain:
         """The domain of the claim: by default the unit ball, or for images pixels in [0, 1]."""
         if self.domain is not None:
@@ -216,6 +229,14 @@ class GadgetConstruction(Construction):
             return rule_for(target, self.region(target)).tolerances(self.epsilon)
         return class_propagation(constants, target.biased).tolerances(self.epsilon)
 
+    def prepared(self, source: Source, target: Target | Network) -> Source:
+        """The source as the search and the ticket are to see it; a gadget of fixed blocks has no
+        use for neurons that choose their inputs: BadInput."""
+        if isinstance(source, AssignedSource):
+            remedy = "pass source.plain, or use the construction assigned"
+            raise BadInput("source", "an AssignedSource", "a plain Source", remedy)
+        return source
+
     def build(
         self, target: Target | Network, source: Source, progress: Progress | None = None
     ) -> Ticket:
@@ -256,6 +277,7 @@ class GadgetConstruction(Construction):
             raise BadInput(
                 "source", f"bias {source.bias}", "as in the target", "use construction.source_for"
             )
+        source = self.prepared(source, target)
         domain = self.region(target)
         etas = self.tolerances(target, domain)
 
@@ -313,13 +335,7 @@ class GadgetConstruction(Construction):
         theorem, failed = self.theorem(facts(target, domain))
         failed += law_failures(source) if theorem is not None else []
         if etas is not None and self.delta is not None and theorem is not None:
-            asked = self.theorem_n(facts(target, domain), etas, self.delta)
-            failed += [
-                f"Layer {i} of the source has {n} neurons a half; the explicit theorem asks for "
-                f"{asked_n:.6g}."
-                for i, (n, asked_n) in enumerate(zip(source.n, asked, strict=True), start=1)
-                if n < asked_n
-            ]
+            failed += self.too_narrow(source, facts(target, domain), etas, self.delta)
         blank = Claim(
             construction=type(self).__module__.rsplit(".", 1)[-1],
             parameters=self._options(),

@@ -199,9 +199,12 @@ def _scattered_products(half: Half, width: int, gadgets: Indices) -> NDArray[np.
     # only the blocks in play: all of them at this width may not fit in memory
     drawn = {r: half.in_weights(width, r, r + 1)[0] for r in set(row.tolist())}
     u = answering(np.stack([drawn[r] for r in row.tolist()]), half)
-    block, index = half.first + row[:, None], np.arange(width)[None, :]
-    v = half.source.entries(half.layer, Role.OUT, half.half, block, output[:, None], index)
-    return u * v.reshape(u.shape)
+    at, index = np.nonzero(u)  # the others need no out-weight
+    v = half.source.entries(
+        half.layer, Role.OUT, half.half, half.first + row[at], output[at], index
+    )
+    u[at, index] *= v
+    return u
 
 
 def _first_look(tolerance: float | None) -> int:

@@ -73,12 +73,19 @@ def good_slots(inputs: int, rows: Iterable[Floats], least: float) -> Good:
     return Good(inputs, np.cumsum(np.concatenate(counts)), np.concatenate(slots))
 
 
-def assign(good: Good, each: int) -> Assignment:
-    """As many neurons as possible to slots, at most `each` to a slot."""
-    if not 0 <= each < 1 << 31:
-        raise BadInput("each", each, "0 … 2^31 − 1 neurons a slot", "pass a count")
+def assign(good: Good, each: int | Indices) -> Assignment:
+    """As many neurons as possible to slots, at most `each` to a slot: one count, or `[2·inputs]`.
+
+    Raises BadInput for counts out of range or not one a slot.
+    """
+    counts = np.asarray(each, dtype=np.int64)
+    if counts.shape not in ((), (2 * good.inputs,)):
+        allowed = f"one count, or {2 * good.inputs}"
+        raise BadInput("each", f"shape {counts.shape}", allowed, "pass one a slot")
+    if counts.size and not 0 <= counts.min() <= counts.max() < 1 << 31:
+        raise BadInput("each", each, "0 … 2^31 − 1 neurons a slot", "pass counts")
     slot = np.full(good.neurons, -1, dtype=np.int64)
-    missing = np.full(2 * good.inputs, each, dtype=np.int64)
+    missing = np.array(np.broadcast_to(counts, 2 * good.inputs))
     _greedy(good.indptr, good.slots, slot, missing)
     _augment(good.indptr, good.slots, slot, missing)
     return Assignment(slot, missing)

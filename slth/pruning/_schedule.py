@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 from slth.errors import BadInput
@@ -23,7 +24,7 @@ def plan(
     Global masking counts the network as one, local masking each layer on its own.
     """
     largest = sum(sizes) / len(sizes)
-    if not 1 <= compression <= largest:
+    if not _is(Real, compression) or not 1 <= compression <= largest:
         raise BadInput(
             "compression",
             compression,
@@ -36,7 +37,7 @@ def plan(
     ):
         if got not in known:
             raise BadInput(name, got, ", ".join(known), "choose one of these")
-    if steps < 1:
+    if not _is(Integral, steps) or steps < 1:
         raise BadInput("steps", steps, "a whole number of at least 1", "1 prunes at once")
     parts = (sum(sizes),) if masking == "global" else tuple(sizes)
     ends = tuple(count_for(1 / compression, size) for size in parts)
@@ -71,3 +72,7 @@ def _left(parts: Counts, compression: float, time: float, schedule: Schedule) ->
     else:
         kept = 1 - (1 - 1 / compression) * time
     return tuple(count_for(kept, size) for size in parts)
+
+
+def _is(kind: type, given: object) -> bool:
+    return isinstance(given, kind)

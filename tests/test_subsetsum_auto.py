@@ -60,6 +60,17 @@ def test_choices_are_sorted_and_the_first_is_taken() -> None:
         assert all(choice.seconds > 0 for choice in choices)
 
 
+def test_it_says_what_it_chose_only_on_request(capsys) -> None:  # type: ignore[no-untyped-def]
+    problem = Problem([0.3, 0.5, -0.2], [0.1, 0.8])
+    same(Auto()(problem), Auto(explain=True)(problem))
+    out, said = capsys.readouterr()
+    choices = Auto().choices(problem)
+    assert out == ""
+    assert said.startswith(f"auto takes {choices[0].name}; predicted: {choices[0].name} ")
+    assert said.count("\n") == 1
+    assert all(choice.name in said for choice in choices)
+
+
 def test_it_answers_as_what_it_chose() -> None:
     for problem in problems():
         choice = Auto().choice(problem)

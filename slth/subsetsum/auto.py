@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, final
@@ -44,7 +45,8 @@ class Auto(Solver):
     proves the optimum, with one a solver that finds a subset or proves that none exists. First hit
     does so up to 44 usable values; up to 60 the rows that it gives up go to SchroeppelShamir, and
     beyond it is the only one left. Seconds are predicted from costs measured on random values.
-    `choice(problem)` says which and how long, `choices(problem)` all that could do it.
+    `choice(problem)` says which and how long, `choices(problem)` all that could do it; with
+    `explain` a line on stderr says both.
 
     Which of several subsets that do is returned depends on the choice, so on N and the cores too.
 
@@ -53,9 +55,16 @@ class Auto(Solver):
     """
 
     threads: int | None = field(default=None, metadata={"help": "at most so many; all cores"})
+    explain: bool = field(
+        default=False, metadata={"help": "say on stderr what each solver would cost"}
+    )
 
     def __call__(self, problem: Problem) -> Solution:
-        choice = self.choice(problem)
+        choices = self.choices(problem)
+        choice = choices[0]
+        if self.explain:
+            costs = ", ".join(f"{c.name} {c.seconds:.2g} s" for c in choices)
+            sys.stderr.write(f"auto takes {choice.name}; predicted: {costs}\n")
         solution = choice.solver(problem)
         open_ = np.flatnonzero(solution.status == Status.GAVE_UP)
         if choice.rest is None or not open_.size:

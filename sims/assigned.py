@@ -23,8 +23,8 @@ Protocol, fixed before measuring:
   worst gadget is at least 100 times better assigned than fixed (a first trial had 0.27 against
   1.3e-4); each kind's certified error falls exponentially, as a single gadget's median does: γ's
   interval within 1 ± 0.3, fit not rejected, last third predicted; a source as wide as the theorem
-  asks holds every weight within 0.001 with probability 1 − δ; assigned needs at most half of fixed's
-  neurons, and the measured need is at most the theorem's; attack never beats certificate.
+  asks holds every weight within 0.001 with probability 1 − δ; assigned needs at most half of
+  fixed's neurons, and the measured need is at most the theorem's; attack never beats certificate.
 - Need: the least n, by bisection, at which every gadget of digits meets the tolerance that ε asks
   for; and of two sources for a random 784-500-10 target at ε = 0.01.
 - Controls, which must be refuted: neurons dealt to slots whatever their in-weights, held to the

@@ -49,9 +49,16 @@ def target(what: str, tokens: int = TOKENS) -> Any:
 
     from slth.attention import attention, encoder
 
-    torch.manual_seed(1)
-    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, layer_norm_eps=0.1)
-    layer = layer.double().eval()
+    draw = torch.Generator().manual_seed(1)
+    with torch.device("meta"):  # where torch's own initialisation draws nothing
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, layer_norm_eps=0.1)
+    layer = layer.to_empty(device="cpu").double().eval()
+    with torch.no_grad():
+        for name, weight in layer.named_parameters():
+            size = weight.shape[-1] ** -0.5 if weight.ndim == 2 else 0.2
+            weight.uniform_(-size, size, generator=draw)
+            if name.startswith("norm") and name.endswith("weight"):
+                weight.add_(1)
     return attention(layer.self_attn, tokens) if what == "block" else encoder(layer, tokens)
 
 

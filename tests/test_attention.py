@@ -25,24 +25,32 @@ from slth.verify import verify
 from slth.wiring import Wiring
 
 
-def block(bias: bool = True, channels: int = 4, heads: int = 2) -> nn.MultiheadAttention:
-    torch.manual_seed(3)
-    made = nn.MultiheadAttention(channels, heads, bias=bias, batch_first=True).double().eval()
-    if bias:
-        nn.init.uniform_(made.in_proj_bias, -0.3, 0.3)
-        nn.init.uniform_(made.out_proj.bias, -0.3, 0.3)
+def drawn(make: Any, seed: int) -> Any:
+    """The module in float64 and evaluation mode, every parameter drawn anew, scales around one."""
+    draw = torch.Generator().manual_seed(seed)
+    with torch.device("meta"):  # where torch's own initialisation draws nothing
+        made = make()
+    made = made.to_empty(device="cpu").double().eval()
+    with torch.no_grad():
+        for name, weight in made.named_parameters():
+            size = weight.shape[-1] ** -0.5 if weight.ndim == 2 else 0.3
+            weight.uniform_(-size, size, generator=draw)
+            if "norm" in name and name.endswith("weight"):
+                weight.add_(1)
     return made
 
 
+def block(bias: bool = True) -> nn.MultiheadAttention:
+    return drawn(lambda: nn.MultiheadAttention(4, 2, bias=bias, batch_first=True), 3)
+
+
 def layer(norm_first: bool = False) -> nn.TransformerEncoderLayer:
-    torch.manual_seed(5)
-    made = nn.TransformerEncoderLayer(
-        4, 2, 6, batch_first=True, norm_first=norm_first, layer_norm_eps=0.1
+    return drawn(
+        lambda: nn.TransformerEncoderLayer(
+            4, 2, 6, batch_first=True, norm_first=norm_first, layer_norm_eps=0.1
+        ),
+        5,
     )
-    for norm in (made.norm1, made.norm2):
-        nn.init.uniform_(norm.weight, 0.5, 1.5)
-        nn.init.uniform_(norm.bias, -0.3, 0.3)
-    return made.double().eval()
 
 
 def region(f: Network) -> Box:
@@ -68,12 +76,15 @@ def test_a_block_is_what_torch_computes(bias: bool) -> None:
 
 @pytest.mark.parametrize("first", [True, False])
 def test_encoders_are_what_torch_computes(first: bool) -> None:
-    torch.manual_seed(0)
-    stack = nn.TransformerEncoder(
-        layer(first), 2, norm=nn.LayerNorm(4), enable_nested_tensor=False
-    ).double()
+    stack = drawn(
+        lambda: nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(4, 2, 6, batch_first=True, norm_first=first),
+            2, norm=nn.LayerNorm(4), enable_nested_tensor=False,
+        ),
+        0,
+    )  # fmt: skip
     x = np.random.default_rng(0).normal(size=(3, 5, 4))
-    for model in (layer(first), stack.eval()):
+    for model in (layer(first), stack):
         f = encoder(model, 5)
         with torch.no_grad():
             wanted = model(torch.from_numpy(x)).numpy()

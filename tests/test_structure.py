@@ -41,6 +41,8 @@ MAY_DRAW = {
     "slth/stats/curves.py": "synthetic curves and resampling for the law fits",
     "slth/pruning/random.py": "random scores, from the seed of the context",
     "slth/nets/training.py": "initial weights and batches of trained targets",
+    "slth/nets/fitting.py": "the order of the batches, from the seed",
+    "slth/testing.py": "targets and points that a construction is held to",
     "slth/supermask/__init__.py": "uniform scores and draws, from the search's generators",
     "slth/supermask/_run.py": "the search's generators: scores, batches and noise, by epoch",
     "slth/supermask/_objectives.py": "points of a domain to approximate a target on",

@@ -100,6 +100,6 @@ def factors(activation: Activation, first: float | None, domain: Domain) -> tupl
         reach = domain.radius
     else:
         reach = float(max(np.abs(domain.low).max(), np.abs(domain.high).max()))
-    size = math.frexp(reach)[1] if reach > 0 else 0
-    low = first or 2.0 ** (SMALL[line.power] - size)
+    mantissa, size = math.frexp(reach)
+    low = first or 2.0 ** (SMALL[line.power] - size + (mantissa == 0.5))
     return low, 1 / (low * line.gain)

@@ -1,6 +1,6 @@
 """Every construction on the same axes: certified error against parameters, width and kept weights.
 
-Targets: the digits network 64-128-10, inside every theorem's class, over the unit ball (20 sources
+Targets: the digits network 64-128-10, inside every theorem's class, over the unit ball (12 sources
 a point); LeNet-5 and a residual network of 8 layers, trained here on 4,000 digits of MNIST, over
 all images with pixels in [0, 1] (3 sources a point; every theorem is silent there). The size of a
 source is its number of random weights, absent ones not counted out; for one construction the
@@ -35,7 +35,7 @@ from sims._protocol import Control, Findings, Options, exact, finish, options, r
 from slth.stats.verdict import State, Verdict
 
 NAME = "constructions"
-SEEDS, IMAGE_SEEDS = 20, 3
+SEEDS, IMAGE_SEEDS = 12, 3
 SHARE = 0.1  # of sup ‖f‖: the error that needs are read off at
 DELTA = 0.01
 # construction: (options, n) of each point, coarse first
@@ -47,18 +47,16 @@ LADDERS: dict[str, list[tuple[dict[str, Any], int | None]]] = {
     "orseau": [
         ({"tolerance": t}, n) for t, n in ((0.1, 120), (0.03, 200), (0.01, 300), (0.003, 450))
     ],
-    "fixed_size": [({}, n) for n in (16, 24, 32, 40)],
+    "fixed_size": [({}, n) for n in (16, 24, 32)],
     "depth_l_plus_1": [({"tolerance": t}, n) for t, n in ((0.01, 20), (0.003, 26), (0.001, 32))],
-    "binary": [({"epsilon": e, "delta": 0.1}, None) for e in (4.0, 1.0, 0.25, 0.06)],
+    "binary": [({"epsilon": e, "delta": 0.1}, None) for e in (4.0, 1.0, 0.25)],
 }
 IMAGES: dict[str, list[tuple[dict[str, Any], int]]] = {
     "pensia": [({"tolerance": t}, n) for t, n in ((1e-2, 40), (1e-4, 64), (1e-6, 96))],
-    "malach_product": [({"match": "product", "tolerance": 1e-2}, 3000)],
     "orseau": [({"tolerance": t}, n) for t, n in ((1e-2, 400), (1e-3, 700))],
-    "fixed_size": [({"tolerance": 1e-2}, 48)],
 }
 TARGETS = {"digits": LADDERS, "lenet5": IMAGES, "resnet8": {"pensia": IMAGES["pensia"]}}
-ATTACKS = {"digits": (16, 60), "lenet5": (4, 12), "resnet8": (4, 12)}
+ATTACKS = {"digits": (8, 30), "lenet5": (3, 8), "resnet8": (3, 8)}
 DEALT = "pensia, dealt to other outputs"
 
 
@@ -137,10 +135,10 @@ def cells(smoke: bool) -> list[dict[str, Any]]:
     for on, ladders in TARGETS.items():
         if smoke and on != "digits":
             continue
-        seeds = 2 if smoke else SEEDS if on == "digits" else IMAGE_SEEDS
+        seeds = 1 if smoke else SEEDS if on == "digits" else IMAGE_SEEDS
         for name, ladder in ladders.items():
             points = ladder[:2] if smoke else ladder
-            if smoke and name in ("depth_l_plus_1", "orseau", "malach"):
+            if smoke and name not in ("pensia", "assigned", "malach_product"):
                 continue
             found += [
                 {"on": on, "construction": name, "options": opts, "n": n, "seed": seed}

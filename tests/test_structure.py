@@ -46,6 +46,7 @@ MAY_DRAW = {
     "slth/supermask/__init__.py": "uniform scores and draws, from the search's generators",
     "slth/supermask/_run.py": "the search's generators: scores, batches and noise, by epoch",
     "slth/supermask/_objectives.py": "points of a domain to approximate a target on",
+    "slth/verify_found.py": "the same points once more, without the search's own code",
     "slth/nets/architectures.py": "initial weights of untrained networks",
     "slth/data/batches.py": "images and choices of images for losses",
 }

@@ -23,11 +23,11 @@ from slth.certify import Certificate, bounds
 from slth.certify.cells import INPUTS, cells_bound
 from slth.certify.difference import Difference
 from slth.certify.interval import layer_ranges
-from slth.certify.joint import Layers, joint, layers_of, trimmed
+from slth.certify.joint import joint, layers_of, trimmed
 from slth.certify.norm import Norms, norm_propagation
 from slth.certify.propagate import radius_of
 from slth.certify.quadratic import quadratic_bound
-from slth.certify.rational import error_at
+from slth.certify.rational import Scaled, root_down, target_output
 from slth.certify.relaxed import Affine, Stack, affine_bounds, negated, reach, region_of
 from slth.certify.rounding import frobenius_upper, spectral_upper, up
 from slth.domain import Ball, Box, Domain
@@ -42,8 +42,8 @@ Array = NDArray[np.float64]
 class Pair:
     """f and g without their idle neurons, and f − g as one network beside zero (`joint`)."""
 
-    f: Layers
-    g: Layers
+    f: Target
+    g: Target
     zero: Target
     whole: Effective
     domain: Domain
@@ -58,11 +58,18 @@ class Pair:
             got = f"dimension {domain.dimension}"
             raise BadInput("domain", got, allowed, "match the dimensions")
         f, g = trimmed(f), trimmed(g)
-        return Pair(layers_of(f), layers_of(g), *joint(f, g), domain)
+        return Pair(f, g, *joint(f, g), domain)
+
+    @property
+    def few_inputs(self) -> bool:
+        """Whether cells pay."""
+        return self.domain.dimension <= INPUTS
 
     def error_at(self, x: Array) -> float:
-        """The largest float64 that is at most ‖f(x) − g(x)‖ (of biases' rounded difference)."""
-        return error_at(self.zero, self.whole, x)
+        """The largest float64 that is at most ‖f(x) − g(x)‖."""
+        one, other = target_output(self.f, x), target_output(self.g, x)
+        gap = one + Scaled(-other.integers, other.exponent)
+        return root_down(sum(int(v) ** 2 for v in gap.integers), 2 * gap.exponent)
 
 
 def certify_networks(
@@ -89,10 +96,10 @@ def certify_networks(
     pair = Pair.of(f, g, domain)
     with threadpool_limits(1, user_api="blas"):
         found = upper_bounds(pair, effort=effort)
-        lower, witness = bounds.lower_bound(
+        _, witness = bounds.lower_bound(
             pair.zero, pair.whole, domain, found, seed=seed, restarts=restarts, steps=steps
         )
-        parts = dict(found.parts)
+        lower, parts = pair.error_at(witness), dict(found.parts)
         if (refined := refined_bound(pair, lower, effort)) is not None:
             parts["cells"] = refined
     return Certificate(domain, lower, min(parts.values()), tuple(witness.tolist()), parts)
@@ -108,7 +115,7 @@ def upper_bounds(pair: Pair, effort: float = 1.0) -> bounds.Upper:
     below, above, caps = _affine(pair)
     linear = up(_largest(below, above, pair.domain) + found.doubt, 1)
     parts, starts = {**found.parts, "linear": linear}, found.starts
-    if effort > 0 and pair.domain.dimension > INPUTS:
+    if effort > 0 and not pair.few_inputs:
         norms = _norms(found.difference, pair.domain, caps, min(parts.values()))
         quadratic = quadratic_bound(found.difference, pair.domain, norms, effort=effort)
         if quadratic is not None and np.isfinite(quadratic.bound):
@@ -119,9 +126,9 @@ def upper_bounds(pair: Pair, effort: float = 1.0) -> bounds.Upper:
 
 def refined_bound(pair: Pair, lower: float, effort: float = 1.0) -> float | None:
     """The bound of cells (None for more inputs than it is made for); lower: where it may stop."""
-    if pair.domain.dimension > INPUTS or effort == 0:
+    if not pair.few_inputs or effort == 0:
         return None
-    return cells_bound(pair.f, pair.g, pair.domain, lower, effort)
+    return cells_bound(layers_of(pair.f), layers_of(pair.g), pair.domain, lower, effort)
 
 
 def _affine(pair: Pair) -> tuple[Affine, Affine, list[float]]:
@@ -129,7 +136,7 @@ def _affine(pair: Pair) -> tuple[Affine, Affine, list[float]]:
     hidden layer of the joint network."""
     region, far = region_of(pair.domain), reach(pair.domain)
     (below_f, above_f, ours), (below_g, above_g, theirs) = (
-        affine_bounds(Stack.of(layers, far), region) for layers in (pair.f, pair.g)
+        affine_bounds(Stack.of(layers_of(network), far), region) for network in (pair.f, pair.g)
     )
     norms = [[frobenius_upper(h[0]) for h in hidden] for hidden in (ours, theirs)]
     # the shallower one is deepened by copies of its last activations, or of its inputs

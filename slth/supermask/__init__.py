@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from slth.supermask._found import Found as Found
 from slth.supermask._found import load_found as load_found
+from slth.supermask._found import uniform_examples as uniform_examples
 from slth.supermask._frozen import Frozen as Frozen
 from slth.supermask._frozen import Layer as Layer
 from slth.supermask._objectives import Approximation as Approximation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,11 @@ from slth.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from slth.certify import Certificate
+    from slth.domain import Domain
+    from slth.source import Source
+    from slth.target import Target
 
 FORMAT = 1
 
@@ -37,7 +42,9 @@ class Found:
     own. weights: a hash of them. statistics: the model's buffers. generations: for weights that
     were drawn anew, which drawing each is of. history: one entry an epoch. measures: of the judged
     examples with these masks, the headline first. notes: what was done with biases and
-    normalisation. stopped: why before the end, or None.
+    normalisation. stopped: why before the end, or None. examples: what judged it, as JSON.
+    certificate: of how far it is off the target of those examples, as JSON. With source and
+    examples a file can be verified from itself alone, see `slth.verify_found`.
     """
 
     masks: Mapping[str, Tensor]
@@ -56,6 +63,30 @@ class Found:
     seconds: float
     notes: tuple[str, ...] = ()
     stopped: str | None = None
+    examples: Mapping[str, Any] | None = None
+    certificate: Mapping[str, Any] | None = None
+
+    def claiming(
+        self,
+        *,
+        source: Source | None = None,
+        examples: Mapping[str, Any] | None = None,
+        certificate: Certificate | None = None,
+        effort: float = 1.0,
+    ) -> Found:
+        """The same masks, and what to verify them by; what is not given stays as it was.
+
+        source: of which `Ticket.module()` was searched over, whose weights a search takes for the
+        model's own. examples: see `uniform_examples`. effort: that the certificate was made with.
+        """
+        given: dict[str, Any] = {
+            "source": None if source is None else source.to_json(),
+            "examples": examples,
+            "certificate": None
+            if certificate is None
+            else {**certificate.to_json(), "effort": effort},
+        }
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     @property
     def layers(self) -> dict[str, tuple[int, int]]:
@@ -86,6 +117,38 @@ class Found:
             for name, mask in self.masks.items()
         }
 
+    def network(self, model: nn.Module) -> Target:
+        """The ticket as exact numbers, of a model that is a stack of linear layers and ReLU.
+
+        The model is left alone. Raises BadInput where it is another's or of another kind.
+        """
+        import copy
+
+        import torch
+
+        from slth.target import from_module
+
+        self._check(model)
+        found = copy.deepcopy(model)
+        own = dict(found.named_parameters())
+        with torch.no_grad():
+            for name, value in self.values(model).items():
+                own[name].copy_(value)
+        return from_module(found)
+
+    def _check(self, model: nn.Module) -> None:
+        """Raise BadInput on a model of other layers or other weights."""
+        own = dict(model.named_parameters())
+        for name, mask in self.masks.items():
+            if name not in own or own[name].shape != mask.shape:
+                got = "no such parameter" if name not in own else f"shape {tuple(own[name].shape)}"
+                allowed = f"a parameter of shape {tuple(mask.shape)}"
+                raise BadInput(name, got, allowed, "apply it to the model that was searched")
+        if hash_of({name: own[name] for name in self.masks}) != self.weights:
+            allowed = f"weights of hash {self.weights[:12]}…"
+            remedy = "draw them from the seed that was searched"
+            raise BadInput("model", "other weights than those searched over", allowed, remedy)
+
     def apply(self, model: nn.Module) -> None:
         """Make `model` the ticket, in place, by the conventions of `torch.nn.utils.prune`.
 
@@ -97,16 +160,8 @@ class Found:
 
         from slth.supermask._frozen import place, restore_statistics
 
+        self._check(model)
         own = dict(model.named_parameters())
-        for name, mask in self.masks.items():
-            if name not in own or own[name].shape != mask.shape:
-                got = "no such parameter" if name not in own else f"shape {tuple(own[name].shape)}"
-                allowed = f"a parameter of shape {tuple(mask.shape)}"
-                raise BadInput(name, got, allowed, "apply it to the model that was searched")
-        if hash_of({name: own[name] for name in self.masks}) != self.weights:
-            allowed = f"weights of hash {self.weights[:12]}…"
-            remedy = "draw them from the seed that was searched"
-            raise BadInput("model", "other weights than those searched over", allowed, remedy)
         with torch.no_grad():
             for name in self.masks:
                 if self.signs:
@@ -125,7 +180,7 @@ class Found:
         header = {
             "format": FORMAT,
             "kind": "supermask",
-            **{name: getattr(self, name) for name in _PLAIN},
+            **{name: getattr(self, name) for name in (*_PLAIN, *_OPTIONAL)},
             "history": [asdict(epoch) for epoch in self.history],
             "layers": [[name, list(mask.shape)] for name, mask in self.masks.items()],
             "statistics": list(self.statistics),
@@ -148,6 +203,21 @@ _PLAIN = (
     "measures",
     "notes", "stopped",
 )  # fmt: skip
+_OPTIONAL = ("examples", "certificate")  # which files of before do not have
+
+
+def uniform_examples(
+    target: Target, domain: Domain, samples: int, seed: int, judged: int = 4096
+) -> dict[str, Any]:
+    """What `Approximation.of` makes of these arguments, as JSON: which points judged a search."""
+    return {
+        "kind": "uniform",
+        "target": target.fingerprint,
+        "domain": domain.to_json(),
+        "samples": samples,
+        "seed": seed,
+        "judged": judged,
+    }
 
 
 def load_found(path: str | Path) -> Found:
@@ -165,6 +235,7 @@ def load_found(path: str | Path) -> Found:
                 bits = np.unpackbits(held[f"mask_{i}"], count=math.prod(shape))
                 masks[str(name)] = torch.from_numpy(bits.astype(bool).reshape(shape))
             fields: dict[str, Any] = {name: header[name] for name in _PLAIN}
+            fields |= {name: header.get(name) for name in _OPTIONAL}
             fields["notes"] = tuple(fields["notes"])
             fields["history"] = tuple(Epoch(**epoch) for epoch in header["history"])
             for kind in ("statistics", "generations"):

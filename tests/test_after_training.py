@@ -13,6 +13,7 @@ from torch import nn
 from sims import _masked, _protocol
 from sims import after_training as simulation
 from slth import plot
+from slth.errors import BadInput
 from slth.stats.verdict import State
 
 FIGURES = Path(__file__).parents[1] / "sims" / "figures"
@@ -44,14 +45,19 @@ def masks() -> dict[str, dict[str, torch.Tensor]]:
     return {kind: simulation.chosen(kind, model, 100.0, x, labels, 5) for kind in kinds}
 
 
-@pytest.fixture(scope="module")
-def rows() -> list[dict]:
-    return _protocol.read_table(FIGURES / "after_training.csv")
+@pytest.fixture(scope="module", params=[simulation.ARCHITECTURE, simulation.LENET])
+def arch(request) -> str:  # type: ignore[no-untyped-def]
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def stored() -> dict:
-    return json.loads((FIGURES / "after_training.json").read_text("utf-8"))
+def rows(arch: str) -> list[dict]:
+    return _protocol.read_table(FIGURES / f"{simulation.name_of(arch)}.csv")
+
+
+@pytest.fixture(scope="module")
+def stored(arch: str) -> dict:
+    return json.loads((FIGURES / f"{simulation.name_of(arch)}.json").read_text("utf-8"))
 
 
 class TestMaskedTraining:
@@ -122,9 +128,17 @@ class TestVariants:
         assert abs(float(x.std()) - 1) < 1e-3
 
 
+def test_no_such_device_is_one_line_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cuda:99"):
+        simulation.main.main(
+            ["--device", "cuda:99", "--smoke", "--out", str(tmp_path)], standalone_mode=False
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 class TestTheStoredRun:
-    def test_it_is_whole_and_its_controls_were_refuted(self, rows, stored) -> None:  # type: ignore[no-untyped-def]
-        for cell, row in zip(simulation.cells(False, "cpu"), rows, strict=True):
+    def test_it_is_whole_and_its_controls_were_refuted(self, rows, stored, arch) -> None:  # type: ignore[no-untyped-def]
+        for cell, row in zip(simulation.cells(False, "cpu", arch), rows, strict=True):
             assert {k: row[k] for k in cell} == cell
         assert len(stored["controls"]) == 2
         assert all(c["state"] == "refuted" for c in stored["controls"].values())
@@ -138,15 +152,18 @@ class TestTheStoredRun:
         assert again["summary"] == stored["summary"]
         assert {v["state"] for v in stored["verdicts"].values()} <= {str(s) for s in State}
 
-    def test_a_cell_is_what_its_seed_gives(self, rows) -> None:  # type: ignore[no-untyped-def]
+    def test_a_cell_is_what_its_seed_gives(self, rows, arch) -> None:  # type: ignore[no-untyped-def]
         """Which weights are kept; accuracies may differ in a few digits between machines."""
         cell = {"what": "synflow", "exponent": 3.0, "seed": 700, "smoke": False, "device": "cpu"}
         row = next(r for r in rows if {k: r[k] for k in cell} == cell)
-        again = simulation.cell(**cell)
-        assert again["kept"] == row["kept"] == 266
+        again = simulation.cell(**cell, arch=arch)
+        assert again["kept"] == row["kept"] == {simulation.LENET: 61}.get(arch, 266)
         assert again["path"] == row["path"]
         assert again["accuracy"] == pytest.approx(row["accuracy"], abs=0.05)
 
-    def test_the_figure_has_labels_units_intervals_and_no_overlap(self, rows, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    def test_the_figure_has_labels_units_intervals_and_no_overlap(  # type: ignore[no-untyped-def]
+        self, rows, arch, tmp_path
+    ) -> None:
         fig = simulation.figure(rows, tmp_path)
-        assert plot.check(fig, [*simulation.METHODS, simulation.DEALT, simulation.ONCE]) == []
+        variants = [v for v in simulation.VARIANTS[arch] if v != simulation.LABELS]
+        assert plot.check(fig, [*simulation.METHODS, *variants]) == []

@@ -198,7 +198,7 @@ def test_what_is_needed_follows_the_entropy() -> None:
     for density in (0.5, 0.1, 0.02):
         for tolerance in (0.02, 0.002):
             make = FixedSize(tolerance=tolerance, density=density)
-            for n in np.unique(np.geomspace(4, 3000, 60).astype(int)).tolist():
+            for n in np.unique(np.geomspace(4, 3000, 36).astype(int)).tolist():
                 unmet = make.build(target, make.source_for(target, 1, n)).claim.unmet
                 if unmet <= 12:
                     break

@@ -22,6 +22,8 @@ Protocol, fixed before measuring:
   from density 1 to its own over half of them. In each layer it cannot have the planted density,
   which leaves some layer nothing. "As is": without that factor, for functions at density 0.5.
   Rates, steps and 0.15 were chosen on other seeds.
+- Nine circles turned out too few for the two sentences on edge-popup and the circle (they held on 7
+  and on 8): these are judged on 30 more, seeds from 1000 on, searched for these sentences alone.
 - Densities: the planted one, 0.01, 0.1, 0.5. Not repeated: depths 3 and 10, VGG-16.
 - Claims: the published sentences above, each as it stands. Universal ones are exact, over all masks
   measured; the others hold in more than half of all networks. And: no mask at the planted density
@@ -47,8 +49,9 @@ from slth.stats.verdict import Verdict
 NAME = "planted"
 FIRST_SEED = 950
 NETWORKS = {"circle": 9, "relu": 4, "helix": 5}
+SEARCHED, MORE_FROM, MORE = "circle, searched", 1000, 30
 DENSITIES = (0.01, 0.1, 0.5)  # and the planted one, which is stored as None
-ENOUGH = {"circle": 0.15, "relu": 0.05, "helix": 0.05}
+ENOUGH = {"circle": 0.15, SEARCHED: 0.15, "relu": 0.05, "helix": 0.05}
 ONCE = ("random", "magnitude", "snip", "grasp", "synflow")
 ROUNDS = tuple(f"{name}, in rounds" for name in ONCE[1:])
 LAYERS, WHOLE, ANNEALED, RAW = (
@@ -66,6 +69,8 @@ def plan(task: str, smoke: bool) -> list[tuple[str, float | None]]:
     """(method, density) of all masks of a network, in their order."""
     if smoke:
         return [("random", 0.5), ("snip", None), ("grasp, in rounds", 0.1), (LAYERS, 0.5)]
+    if task == SEARCHED:
+        return [(LAYERS, 0.1), (LAYERS, 0.5), (ANNEALED, 0.1)]
     all_of = [(method, d) for method in (*ONCE, *ROUNDS) for d in (None, *DENSITIES)]
     found = [(LAYERS, d) for d in DENSITIES] + [(WHOLE, d) for d in (None, *DENSITIES)]
     found += [(ANNEALED, d) for d in DENSITIES[:2]]
@@ -81,7 +86,7 @@ def cell(task: str, seed: int, smoke: bool) -> Row:
     from sims._stack import Recipe, Stack
 
     torch.set_num_threads(1)
-    given = base.problem(task, seed, samples=1000 if smoke else base.SAMPLES)
+    given = base.problem(task.split(",")[0], seed, samples=1000 if smoke else base.SAMPLES)
     hidden = given.hidden
     wanted = plan(task, smoke)
 
@@ -90,7 +95,8 @@ def cell(task: str, seed: int, smoke: bool) -> Row:
 
     rounds = [(m.split(",")[0], density(d)) for m, d in wanted if m in ROUNDS]
     recipe = Recipe(2 if smoke else ROUND_STEPS, BATCH, RATE)
-    later = iter(masks_of.in_rounds(rounds, given, TIMES, recipe, seed))
+    in_rounds = masks_of.in_rounds(rounds, given, TIMES, recipe, seed) if rounds else []
+    later = iter(in_rounds)
     masks = [[np.ones_like(m) for m in hidden.masks], list(hidden.masks)]
     for method, d in wanted:
         if method in ROUNDS:
@@ -104,16 +110,17 @@ def cell(task: str, seed: int, smoke: bool) -> Row:
     stack = Stack(hidden.network, masks)
     untrained = stack(given.test[0])
     strong, as_is = given.errors(untrained), given.errors(untrained, as_is=True)
-    recipe = Recipe(20 if smoke else STEPS, BATCH, RATE)
-    stack.train(given.loss, given.x, given.wanted, recipe, seed)
-    weak = given.errors(stack(given.test[0]))
+    recipe, weak = Recipe(20 if smoke else STEPS, BATCH, RATE), [None] * len(masks)
+    if task != SEARCHED:
+        stack.train(given.loss, given.x, given.wanted, recipe, seed)
+        weak = given.errors(stack(given.test[0]))
     named = [(DENSE, 1.0), (PLANTED, None), *wanted]
     rows = [
         {"method": m, "density": d, **base.overlap(mask, hidden),
          "strong": as_is[k] if m == RAW else strong[k], "weak": weak[k]}
         for k, ((m, d), mask) in enumerate(zip(named, masks, strict=True))
     ]  # fmt: skip
-    rows += controls(given, recipe, seed)
+    rows += [] if task == SEARCHED else controls(given, recipe, seed)
     planted = sum(int(m.sum()) for m in hidden.masks)
     return {"rows": rows, "planted": planted, "exact": base.is_exact(given)}
 
@@ -147,11 +154,9 @@ def controls(given: Any, recipe: Any, seed: int) -> list[Row]:
 
 def cells(smoke: bool) -> list[Row]:
     networks = {"circle": 6} if smoke else NETWORKS
-    return [
-        {"task": task, "seed": FIRST_SEED + k, "smoke": smoke}
-        for task, number in networks.items()
-        for k in range(number)
-    ]
+    found = [(task, FIRST_SEED + k) for task, number in networks.items() for k in range(number)]
+    found += [] if smoke else [(SEARCHED, MORE_FROM + k) for k in range(MORE)]
+    return [{"task": task, "seed": seed, "smoke": smoke} for task, seed in found]
 
 
 @click.command(help=__doc__.split("\n\n", maxsplit=1)[0])
@@ -266,8 +271,9 @@ def analyse(rows: list[Row]) -> Findings:
 
 def published(rows: list[Row]) -> dict[str, Verdict]:
     """What takes every method and density to say."""
-    rest = [r for r in rows if r["density"] is None and r["method"] in (*ONCE, *ROUNDS, WHOLE)]
-    circle = [r for r in rows if r["task"] == "circle"]
+    first = [r for r in rows if r["task"] in NETWORKS]
+    rest = [r for r in first if r["density"] is None and r["method"] in (*ONCE, *ROUNDS, WHOLE)]
+    circle, more = ([r for r in rows if r["task"] == task] for task in ("circle", SEARCHED))
 
     def best(mine: list[Row]) -> bool:
         *others, flow = (one(mine, m, 0.01)["weak"] for m in ROUNDS)
@@ -280,16 +286,16 @@ def published(rows: list[Row]) -> dict[str, Verdict]:
         "published: at once, no weak ticket for the helix": never(
             of(rows, *ONCE, tasks=("helix",)), "not weak", weak
         ),
-        "published: in rounds, GraSP empties a layer, 0.1": mostly(rows, empties),
-        "published: in rounds, synaptic flow is best, 0.01": mostly(rows, best),
+        "published: in rounds, GraSP empties a layer, 0.1": mostly(first, empties),
+        "published: in rounds, synaptic flow is best, 0.01": mostly(first, best),
         "published: in rounds, synaptic flow has a weak ticket on the circle, planted density":
             mostly(circle, lambda mine: weak(one(mine, "synflow, in rounds", None))),
         "published: edge-popup is strong on the circle at 0.5, not at 0.1": mostly(
-            circle,
+            more,
             lambda mine: strong(one(mine, LAYERS, 0.5)) and not strong(one(mine, LAYERS, 0.1)),
         ),
         "published: annealed, edge-popup is strong on the circle at 0.1": mostly(
-            circle, lambda mine: strong(one(mine, ANNEALED, 0.1))
+            more, lambda mine: strong(one(mine, ANNEALED, 0.1))
         ),
         "published: edge-popup is never strong for ReLU": never(
             of(rows, *SEARCHES, tasks=("relu",)), "not strong", strong

@@ -122,15 +122,15 @@ def _gains(ax: Any, rows: list[Row]) -> None:
 
     depths = sorted({r["depth"] for r in of(rows, "unit")})
     curves: dict[str, list[float]] = {
-        "all copies kept, as 1": [],
-        "Σ|v| of what is kept": [],
-        "weights alone": [],
+        "width times copies": [],
+        "measured": [],
+        "norms": [],
     }
     for depth in depths:
         mine = of(rows, "unit", depth)
-        curves["all copies kept, as 1"].append((tickets.WIDTH * tickets.COPIES) ** (depth - 1.0))
-        curves["Σ|v| of what is kept"].append(float(np.median([r["load"] for r in mine])))
-        curves["weights alone"].append(float(np.median([np.prod(r["sums"]) for r in mine])))
+        curves["width times copies"].append((tickets.WIDTH * tickets.COPIES) ** (depth - 1.0))
+        curves["measured"].append(float(np.median([r["load"] for r in mine])))
+        curves["norms"].append(float(np.median([np.prod(r["sums"]) for r in mine])))
     for series, (name, values) in enumerate(curves.items()):
         plot.curve(ax, depths, values, name, series=series)
     plot.log_scale(ax, "y")
@@ -150,7 +150,10 @@ def _accuracy(ax: Any, table: list[Row]) -> None:
         ax.plot(place + (np.arange(len(off)) - (len(off) - 1) / 2) * 0.08, off, **style)
     ax.axhspan(-100 * WITHIN, 100 * WITHIN, color="0.9", zorder=0)
     ax.set(
-        ylabel="points of accuracy off [%]", xticks=range(len(kinds)), xlim=(-0.5, len(kinds) - 0.5)
+        xlabel="target [name]",
+        ylabel="accuracy off its target's [points]",
+        xticks=range(len(kinds)),
+        xlim=(-0.5, len(kinds) - 0.5),
     )
     ax.set_xticklabels([names[k] for k in kinds])
     plot.title(ax, "n = 15, tolerance 0.01; grey: published")

@@ -95,6 +95,11 @@ class AssignedSource(Source):
         `[2, blocks, n]`; −1 where a slot is short of one. Draws all in-weights."""
         return tuple(self._assigned(layer) for layer in range(self.pairs))
 
+    def part(self, locked: bool) -> Source:
+        found = super().part(locked)
+        vars(found)["places"] = self.places  # which no out-weight decides
+        return found
+
     def hidden(self, layer: int) -> int:
         """Width of the pair's hidden layer, idle neurons included."""
         return self.plain.hidden(layer)

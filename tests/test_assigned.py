@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -17,6 +18,7 @@ from torch import nn
 from proofs.assigned import no_assignment
 from slth.assigned_source import AssignedSource
 from slth.assignment import assign, good_slots
+from slth.attention import attention
 from slth.bounds import assigned as bound
 from slth.bounds import facts
 from slth.bounds._matching import match_failure
@@ -259,6 +261,42 @@ def test_convolutions_choose_their_channels_too() -> None:
         for module in (ticket.module(), ticket.compact()):
             assert np.abs(module(x).flatten(1).numpy() - wanted).max() < 1e-12
         assert np.linalg.norm(net(x).flatten(1).numpy() - wanted, axis=1).max() <= 0.5
+
+
+@pytest.mark.parametrize(
+    "case",
+    [{"bias_law": Normal(0.3)}, {"present": 0.7}, {"locked": 0.1}, {"present": 0.8, "locked": 0.1}],
+    ids=str,
+)
+def test_missing_and_locked_weights(case: dict[str, Any]) -> None:
+    """A weight that does not exist is good for no slot."""
+    make = Assigned(tolerance=0.02)
+    source = make.source_for(TARGET, 2, 60, **case)
+    assert isinstance(source, AssignedSource)
+    assert source.plain == Pensia().source_for(TARGET, 2, 60, **case)
+    ticket = make.build(TARGET, source)
+    assert ticket.claim.unmet == 0
+    assert verify(ticket, TARGET).ok
+    for layer in range(2):
+        u = source.in_weights(layer, 0)
+        assert ((np.abs(u) >= source.least[layer]) | (source.places[layer][0] < 0)).all()
+
+
+def test_pairs_with_nothing_between_need_one_half_of_slots() -> None:
+    """The two matrices for one of an attention block, whose neurons answer to either sign."""
+    rng = np.random.default_rng(8)
+    module = nn.MultiheadAttention(4, 2, batch_first=True).double().eval()
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.from_numpy(rng.uniform(-0.3, 0.3, p.shape)))
+    target = attention(module, 3)
+    make = Assigned(tolerance=0.02, looks_at="target")
+    ticket = make.build(target, make.source_for(target, 1, 20))
+    assert isinstance(ticket.source, AssignedSource)
+    assert ticket.source.linear == (True,) * 4
+    assert ticket.source.halves == (1,) * 4
+    assert ticket.claim.unmet == 0
+    assert verify(ticket, target).ok
 
 
 class Twice(AssignedSource):

@@ -31,7 +31,7 @@ from slth.laws import Law, Uniform
 from slth.network import Network
 from slth.source import Source
 from slth.subsetsum import Solver
-from slth.target import Target
+from slth.target import Target, wanted
 
 
 @final
@@ -77,9 +77,12 @@ class Assigned(GadgetConstruction):
         if self.looks_at == "target" and not any(found.exchanged):
             etas = self.tolerances(target, self.region(target))
             pairs = [
-                exchanges(found, i, target.augmented(i), None if etas is None else etas[i], both)
-                for i, both in enumerate(halves == 2 for halves in self._halves(target))
-            ]
+                exchanges(
+                    found, i, wanted(target, i, found.bias[i]), None if etas is None else etas[i],
+                    halves == 2,
+                )
+                for i, halves in enumerate(self._halves(found, target))
+            ]  # fmt: skip
             found = replace(found, exchanged=tuple(pairs))
         found.places  # noqa: B018 made here, before threads ask for it
         return found
@@ -102,7 +105,7 @@ class Assigned(GadgetConstruction):
         return self._assigned(plain, target, bound.plans(constants, etas, self.delta))
 
     def _filled(self, plain: Source, target: Target | Network) -> AssignedSource:
-        halves = enumerate(self._halves(target))
+        halves = enumerate(self._halves(plain, target))
         plans = [bound.filled(plain.blocks(i), plain.hidden(i), each) for i, each in halves]
         return self._assigned(plain, target, plans)
 
@@ -113,11 +116,12 @@ class Assigned(GadgetConstruction):
             plain,
             tuple(plan.each for plan in plans),
             tuple(least_size(plain.law, 1 - plan.least) for plan in plans),
-            self._halves(target),
+            self._halves(plain, target),
         )
 
-    def _halves(self, target: Target | Network) -> tuple[int, ...]:
-        return tuple(2 if signed or self.halves == "both" else 1 for signed in target.signed)
+    def _halves(self, source: Source, target: Target | Network) -> tuple[int, ...]:
+        both = [signed or self.halves == "both" for signed in target.signed]
+        return tuple(1 + (b and not linear) for b, linear in zip(both, source.linear, strict=True))
 
     def _options(self) -> dict[str, Any]:
         return {name: value for name, value in super()._options().items() if name != "device"}

@@ -483,13 +483,19 @@ def dense(view: AssignedSource, target: Target) -> np.ndarray:
     return found
 
 
-def test_every_exchange_helps_its_two_slots_and_keeps_in_weights_good() -> None:
-    target = random_target((12, 24), seed=3)
-    source = Assigned().source_for(target, 4, 10)
+@pytest.mark.parametrize(("inputs", "outputs", "n"), [(12, 24, 10), (4, 40, 6)])
+def test_every_exchange_helps_its_two_slots_and_keeps_in_weights_good(
+    inputs: int, outputs: int, n: int
+) -> None:
+    """Also where for many gadgets none helps."""
+    target = random_target((inputs, outputs), seed=3)
+    source = Assigned().source_for(target, 4, n)
     assert isinstance(source, AssignedSource)
     state = _State.of(source, 0, target.augmented(0), True)
     found = dense(source, target)
-    np.testing.assert_allclose(state.dense.reshape(12, 2, 24).swapaxes(0, 1), found, rtol=1e-5)
+    np.testing.assert_allclose(
+        state.dense.reshape(inputs, 2, outputs).swapaxes(0, 1), found, rtol=1e-5
+    )
     pairs = exchanges(source, 0, target.augmented(0), None, True)
     assert len(pairs) >= 5
     for k, pair in enumerate(pairs):

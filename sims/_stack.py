@@ -55,18 +55,25 @@ class Stack:
     def train(self, loss: Loss, x: Tensor, wanted: Tensor, recipe: Recipe, seed: int) -> None:
         """Train in place on x `[n, d_0]`; the seed fixes the batches, the same for all."""
         draw = torch.Generator().manual_seed(seed)
-        parameters = [*self.weights, *self.biases]
-        for parameter in parameters:
-            parameter.requires_grad_()
-        step, rows = adam(parameters), _batches(len(x), recipe.batch, draw)
+        dense = [*self.weights, *self.biases]
+        for tensor in dense:
+            tensor.requires_grad_()
+        # most weights are pruned: Adam sees only those that are kept
+        kept = [mask.reshape(-1).nonzero()[:, 0] for mask in self.masks]
+        flat = [w.detach().view(-1) for w in self.weights]
+        living = [w[places] for w, places in zip(flat, kept, strict=True)]
+        step = adam([*living, *(b.detach() for b in self.biases)])
+        rows = _batches(len(x), recipe.batch, draw)
         for t in range(recipe.steps):
             some = next(rows)
-            slopes = list(torch.autograd.grad(loss(self(x[some]), wanted[some]).sum(), parameters))
-            for slope, mask in zip(slopes, self.masks, strict=False):
-                slope.mul_(mask)  # a pruned weight's moments stay 0, and so does the weight
-            step(slopes, recipe.rate * (1 + math.cos(math.pi * t / recipe.steps)) / 2)
-        for parameter in parameters:
-            parameter.requires_grad_(False)
+            slopes = torch.autograd.grad(loss(self(x[some]), wanted[some]).sum(), dense)
+            own = [g.reshape(-1)[places] for g, places in zip(slopes, kept, strict=False)]
+            rate = recipe.rate * (1 + math.cos(math.pi * t / recipe.steps)) / 2
+            step([*own, *slopes[len(own) :]], rate)
+            for w, values, places in zip(flat, living, kept, strict=True):
+                w[places] = values
+        for tensor in dense:
+            tensor.requires_grad_(False)
 
     def network(self, k: int) -> Target:
         """The k-th of them as it stands."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shlex
@@ -267,3 +268,14 @@ def test_the_example_of_the_help_is_well_formed() -> None:
     text = run("popup --help").stdout
     assert "slth popup --arch mlp --data mnist5k --density 0.5 --out mask.npz" in text
     assert isinstance(build("mlp:784,300,300,10"), nn.Module)
+
+
+def test_its_file_verifies_without_a_target(here: Path) -> None:
+    run("popup --arch mlp:64,20,10 --data digits --density 0.5 --epochs 1 --out found.npz")
+    good = run("verify found.npz --json")
+    assert good.exit_code == 0
+    assert json.loads(good.stdout)["ok"]
+    held = load_found("found.npz")
+    boasted = {"accuracy": held.measures["accuracy"] + 0.05}
+    dataclasses.replace(held, measures=boasted).save("boast.npz")
+    assert run("verify boast.npz").exit_code == 1

@@ -301,16 +301,19 @@ def ticket(
 
 @main.command()
 @click.argument("path")
-@click.option("--target", "model", metavar="MODEL", required=True, help=f"The network: {MODEL}.")
+@click.option("--target", "model", metavar="MODEL", help=f"The network: {MODEL}.")
 @click.option("--state", help="State dict for module.py:factory.")
 @SHAPE
 @as_json
-def verify(path: str, model: str, state: str | None, shape: str | None, as_json: bool) -> int:
+def verify(
+    path: str, model: str | None, state: str | None, shape: str | None, as_json: bool
+) -> int:
     """Check everything that the ticket in the file PATH claims, trusting nothing in it.
 
     Every kept weight is drawn anew from the seed, every subset sum is added up in exact arithmetic,
-    and the bounds on the error are derived again. Exit status 1 when any claim is false, 2 when the
-    file is no ticket.
+    and the bounds on the error are derived again. A file of masks that `slth popup` found needs no
+    --target: its weights are drawn anew and what was measured is measured again. Exit status 1 when
+    any claim is false, 2 when the file is no ticket.
 
     \b
     Example:  slth verify ticket.npz --target digits
@@ -318,10 +321,23 @@ def verify(path: str, model: str, state: str | None, shape: str | None, as_json:
     from slth.cli import inputs, show
     from slth.verify import verify as check
 
-    held = inputs.ticket(path)
-    target = inputs.target(model, state, inputs.shape(shape))
-    with show.bar("verifying"):
-        report = check(held, target)
+    if inputs.searched(path):
+        from slth.target import Target
+        from slth.verify_found import verify_found
+
+        wanted = None if model is None else inputs.target(model, state, inputs.shape(shape))
+        if wanted is not None and not isinstance(wanted, Target):
+            allowed = "a stack of Linear and ReLU"
+            raise BadInput("--target", model, allowed, "leave it out for masks that classify")
+        with show.bar("verifying"):
+            report = verify_found(path, wanted)
+    else:
+        held = inputs.ticket(path)
+        if model is None:
+            raise click.UsageError("Missing option '--target'", click.get_current_context())
+        target = inputs.target(model, state, inputs.shape(shape))
+        with show.bar("verifying"):
+            report = check(held, target)
     found = {"ticket": path, **report.to_json()}
     show.show_json(found) if as_json else show.show_checks(found)
     return 0 if report.ok else 1
@@ -622,14 +638,14 @@ def popup_command(
                     device=device, precision=precision, progress=progress, checkpoint=unfinished,
                 )  # fmt: skip
         except Interrupted as error:
-            error.found.save(out)
+            parts.claiming(error.found, data).save(out)
             click.echo(
                 f"{error.found.stopped}: the mask so far is in {out}; the same command goes on "
                 f"from {unfinished}",
                 err=True,
             )
             raise click.Abort from None
-        found.save(out)
+        parts.claiming(found, data).save(out)
     unfinished.unlink(missing_ok=True)
     facts = parts.report(found, str(model or arch), data, out)
     show.show_json(facts) if as_json else parts.show(facts, next(iter(found.measures)))

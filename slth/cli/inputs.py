@@ -68,6 +68,20 @@ def ticket(path: str) -> Ticket | LayeredTicket:
         ) from error
 
 
+def searched(path: str) -> bool:
+    """Whether the file holds masks that a search found, not a ticket of gadgets."""
+    import json
+    import zipfile
+
+    from slth import mask_file
+
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("header.npy") as part:
+            return bool(json.loads(mask_file.text(part)).get("kind") == "supermask")
+    except mask_file.DAMAGE:
+        return False
+
+
 def domain(
     target: Target | Network, ball: float | None, box: tuple[float, float] | None
 ) -> Domain | None:

@@ -112,10 +112,12 @@ def layer(part: str, kind: str, n: int, seed: int, epsilon: float) -> dict[str, 
 def need(part: str, kind: str, n: int, seed: int, epsilon: float) -> dict[str, Any]:
     """The least n at which every gadget is within tolerance, and none at n − 1 is."""
     f = digits() if part == "need" else random_target(LARGE, seed)
-    low, high = WITHIN[kind]
+    low, high = ends = WITHIN[kind]
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if met(f, kind, middle, seed, epsilon) else (middle, high)
+    if low == ends[0] or high == ends[1]:
+        raise ValueError(f"the need of {kind} blocks may lie outside {ends}")
     return {"need": high}
 
 

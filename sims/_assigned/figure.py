@@ -66,9 +66,9 @@ def _laws(ax: Any, rows: list[dict[str, Any]], parts: list[str]) -> None:
             fit = fitted(rows, part, kind, key)
             if fit is not None:
                 at.append(place + 0.1 * (2 * series - 1))
-                low.append(max(fit.low, -1.0))
+                low.append(max(fit.low, 0.4))
                 mid.append(fit.gamma)
-                high.append(min(fit.high, 4.0))
+                high.append(min(fit.high, 3.9))
         if at:
             plot.band(ax, at, low, mid, high, label, series=series, bars=True)
     for line in ax.lines:
@@ -76,9 +76,10 @@ def _laws(ax: Any, rows: list[dict[str, Any]], parts: list[str]) -> None:
     ax.axhspan(0.7, 1.3, color="0.9", zorder=0)
     ax.set_xticks(range(len(names)), names, fontsize=plot.SMALL - 2)
     ax.set(xlabel="source and network [1]", ylabel="γ (1: exponential, 0: power) [1]")
+    ax.set_ylim(0.4, 3.9)
     plot.title(ax, "law of the fall")
     if ax.lines:
-        plot.legend(ax)
+        plot.legend(ax, loc="upper right", ncols=2)
 
 
 def _need(ax: Any, rows: list[dict[str, Any]]) -> None:
@@ -100,5 +101,6 @@ def _need(ax: Any, rows: list[dict[str, Any]]) -> None:
         plot.curve(ax, EPSILONS, widths, f"{WORDS[kind]}, theorem", series=series + 3)
     plot.log_scale(ax)
     ax.set(xlabel="error of the network, ε [1]", ylabel="neurons an input and half [1]")
+    ax.set_ylim(10, 5000)
     plot.title(ax, "64-128-10 digits: width needed")
-    plot.legend(ax)
+    plot.legend(ax, loc="upper center", ncols=2, columnspacing=1.0)

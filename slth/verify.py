@@ -66,7 +66,8 @@ class Report:
         return tuple(check for check in self.checks if not check.true)
 
     def to_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, "met": self.met, "checks": [vars(check) for check in self.checks]}
+        checks = [{**vars(check), "true": bool(check.true)} for check in self.checks]
+        return {"ok": self.ok, "met": bool(self.met), "checks": checks}
 
 
 def verify(ticket: Ticket | LayeredTicket, target: Target | Network) -> Report:

@@ -77,7 +77,8 @@ def copies(target: TargetClass, epsilon: float, delta: float) -> tuple[list[floa
             return [math.nan] * depth, [math.nan] * depth
         eta = math.exp(log_eta)
         rho = _below(target, i, eta, rho, delta)
-        rest -= math.log(dims[i - 1] * rho)
+        if i > 1:
+            rest -= math.log(dims[i - 1] * rho)
         sizes.append(rho)
         etas.append(eta)
     return sizes[::-1], etas[::-1]

@@ -18,6 +18,7 @@ KINDS, LARGER = ("unit", "small"), ("pruned", "dense", "digits")
 WITHIN = 0.005  # of accuracy, published
 MADE = ("fewest", "first", "doubled")
 RESAMPLES = 10_000
+ASKED: dict[str, Any] = {"width": tickets.WIDTH, "epsilon": 0.1, "delta": 0.1}
 
 
 def of(rows: list[Row], kind: str, depth: int | None = None) -> list[Row]:
@@ -64,11 +65,15 @@ def summary(rows: list[Row]) -> dict[str, Any]:
     return {"depth": depth, "accuracy": accuracies, "copies": copies(rows)}
 
 
-def copies(rows: list[Row]) -> dict[str, list[int]]:
-    """Copies of the first hidden neurons that subset sums ask for, by depth from 2 on."""
-    kinds = dict.fromkeys(r["kind"] for r in rows if r["part"] == "asked")
-    found = {kind: sorted(of(rows, kind), key=lambda r: int(r["depth"])) for kind in kinds}
-    return {kind: [r["copies"] for r in mine] for kind, mine in found.items()}
+def copies(rows: list[Row]) -> dict[str, list[float]]:
+    """Copies of the first hidden neurons by depth 2 … 5: with a layer's gain as in the explicit
+    theorem (width times copies), as measured (the median over "unit" layers), and by norms (2)."""
+    gain = float(np.median([g for r in of(rows, "unit") for g in r["gains"]]))
+    kinds = {"width times copies": None, "measured": gain, "norms": float(np.sqrt(ASKED["width"]))}
+    return {
+        name: [tickets.asked(depth, value, **ASKED) for depth in range(2, 6)]
+        for name, value in kinds.items()
+    }
 
 
 def figure(rows: list[Row], out: Path) -> Any:

@@ -12,18 +12,14 @@ from sims._claims.one_layer_more import living
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
-WIDTH = 4  # of the small targets
 TOLERANCE, COPIES, READERS, HALF = 0.005, 32, 40, 80  # n of the constructions; HALF: Pensia's
+WIDTH = 4  # of the small targets
 COARSER = 8  # tolerances of a control
 SMALL = 0.1  # what the layers of small targets are scaled by
 POINTS = 2000
 TRIED = (32, 100)  # restarts and steps of the attack
 LENET, TARGET_SEED = "mlp:784,300,100,10", 40
 PRUNING = (8, 0.7, 0.3)  # rounds, share kept in each, least share of the last layer
-ASKED = {"epsilon": 0.1, "delta": 0.1}
-# of a layer: width times copies, as in the theorem, which counts every value as kept and as 1;
-# Σ|v|, about what the tickets here have; ‖W‖_∞ of an orthogonal layer at most
-GAINS = {"width times copies": None, "measured": 6.0, "norms": WIDTH**0.5}
 PUBLISHED_N, PUBLISHED_TOLERANCE = 15, 0.01
 
 
@@ -206,17 +202,17 @@ def accuracy(kind: str, seed: int) -> Row:
 # -- the theorem's copies --------------------------------------------------------------------------
 
 
-def asked(kind: str, depth: int) -> Row:
+def asked(depth: int, gain: float | None, width: int, epsilon: float, delta: float) -> float:
     """Copies of the first hidden neurons that subset sums need, layers of norm 1 on the unit ball.
 
-    Per-weight tolerances as in `slth.bounds.depth_plus_one`, but a layer amplifies errors by what
-    GAINS says.
+    Per-weight tolerances as in `slth.bounds.depth_plus_one`, but a layer amplifies errors by `gain`
+    (None: by width times copies, as there, which counts every value as kept and as 1).
     """
     from slth.bounds.random_subset_sum import n_rss_reach
 
-    rest, rho, gain = np.log(ASKED["epsilon"] / depth / np.sqrt(WIDTH)), 1, GAINS[kind]
+    rest, rho = np.log(epsilon / depth / np.sqrt(width)), 1
     for _ in range(depth, 1, -1):
-        eta = float(np.exp(rest - np.log(np.sqrt(WIDTH))))
-        rho = n_rss_reach(eta, 1.0, ASKED["delta"] / (depth * rho * WIDTH * WIDTH))
-        rest -= np.log(WIDTH * rho if gain is None else gain)
-    return {"copies": rho}
+        eta = float(np.exp(rest - np.log(np.sqrt(width))))
+        rho = n_rss_reach(eta, 1.0, delta / (depth * rho * width * width))
+        rest -= np.log(width * rho if gain is None else gain)
+    return float(rho)

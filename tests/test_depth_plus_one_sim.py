@@ -53,11 +53,12 @@ class TestWhatIsCompared:
         assert tickets.by_norms(target, 0.3, [2.0]) == pytest.approx(expected, rel=1e-9)
 
     def test_copies_asked_for_are_the_theorems(self):
-        for depth in (2, 3):
-            ours = tickets.asked("width times copies", depth)["copies"]
+        for depth in (2, 3, 4):
+            ours = tickets.asked(depth, None, 4, 0.1, 0.1)
             assert ours == theorem(unit_class(*(4,) * (depth + 1)), 0.1, 0.1)[0][1]
-        few = [tickets.asked(k, 3)["copies"] for k in ("norms", "measured", "width times copies")]
-        assert few == sorted(set(few))
+        few = [tickets.asked(4, gain, 4, 0.1, 0.1) for gain in (1.0, 2.0, 8.0)]
+        assert few == sorted(few)
+        assert few[-1] < tickets.asked(4, None, 4, 0.1, 0.1)
 
     def test_small_targets_are_scaled_ones(self):
         unit, small = (tickets.target_of(kind, 3, 7) for kind in ("unit", "small"))

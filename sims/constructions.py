@@ -137,7 +137,7 @@ def cells(smoke: bool) -> list[dict[str, Any]]:
             continue
         seeds = 1 if smoke else SEEDS if on == "digits" else IMAGE_SEEDS
         for name, ladder in ladders.items():
-            points = ladder[:2] if smoke else ladder
+            points = ladder[:1] if smoke else ladder
             if smoke and name not in ("pensia", "assigned", "malach_product"):
                 continue
             found += [
@@ -146,7 +146,7 @@ def cells(smoke: bool) -> list[dict[str, Any]]:
                 for seed in range(seeds)
             ]
         if on == "digits":
-            opts, n = ladders["pensia"][1 if smoke else 3]
+            opts, n = ladders["pensia"][-1]
             found += [
                 {"on": on, "construction": DEALT, "options": opts, "n": n, "seed": seed}
                 for seed in range(seeds)

@@ -92,7 +92,7 @@ def cells(smoke: bool) -> list[dict[str, Any]]:
     if smoke:
         return [
             *grid("digits", ROUTINGS, (2, 5), 2, 0),
-            *(r for c in (8, 14) for r in grid("links", ("powers",), (c,), 1, 60)),
+            *(r for c in (8, 14) for r in grid("links", ("powers",), (c,), 2, 100)),
             *grid("exactly", ("sums", "quantised"), (4,), 1, 4),
             *grid("transition", BITS, {"signs": (6, 8), "grid": (6, 8), "even": (6,)}, 4, 32),
         ]
